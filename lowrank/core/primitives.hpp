@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstdint>
+#include <lowrank/core/matrix.hpp>
+#include <optional>
+#include <vector>
+
+/// The primitives: everything that algorithms do to the entries of a matrix. Each function checks the
+/// shapes (std::invalid_argument) and hands the work to the device that its arguments live on.
+/// k×k results (Gram matrices, triangular factors) are in double on the host, whatever T is.
+
+namespace lowrank {
+
+/// The row and column of an entry.
+struct Position {
+  Index row, col;
+};
+
+/// The LAPACK routines for an exact SVD, in the order they are tried.
+enum class SvdDriver { gesdd, gesvd, jacobi };
+
+enum class Vectors { none, thin };
+
+/// A = U·diag(S)·Vᵀ with U m×k, V n×k, k = min(m, n), S in falling order. U and V are empty when only
+/// values were asked for. `driver` is the routine that succeeded.
+template <Real T>
+struct ThinSvd {
+  Matrix<T> U;
+  std::vector<T> S;
+  Matrix<T> V;
+  SvdDriver driver;
+};
+
+/// A·P = Q·R with |R(i,i)| falling. `R` is min(m, n)×n, column j of A·P is column permutation[j] of A.
+template <Real T>
+struct PivotedQr {
+  Matrix<T> R;
+  std::vector<Index> permutation;
+};
+
+/// What a device implements, once for float and once for double.
+template <Real T>
+class Primitives {
+ public:
+  virtual ~Primitives() = default;
+  virtual void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) const = 0;
+  virtual Matrix<double> gram(MatrixView<const T> X) const = 0;
+  virtual void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const = 0;
+  virtual Matrix<double> householder_qr(MatrixView<T> X) const = 0;
+  virtual PivotedQr<T> pivoted_qr(MatrixView<const T> A) const = 0;
+  virtual ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const = 0;
+  virtual double frobenius_norm(MatrixView<const T> X) const = 0;
+  virtual std::vector<double> column_norms(MatrixView<const T> X) const = 0;
+  virtual std::optional<Position> first_nonfinite(MatrixView<const T> X) const = 0;
+  virtual std::vector<Position> largest_in_columns(MatrixView<const T> X) const = 0;
+  virtual void scale_columns(MatrixView<T> X, const std::vector<double>& by) const = 0;
+  virtual void copy(MatrixView<const T> from, MatrixView<T> to) const = 0;
+  virtual void fill(MatrixView<T> X, T value) const = 0;
+  virtual void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const = 0;
+};
+
+/// C ← alpha·A·B + beta·C. With beta = 0 the old C is not read. 2·m·n·k flops.
+template <Real T>
+void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C);
+
+/// A·B in a new column-major matrix.
+template <Real T>
+Matrix<T> product(MatrixView<const T> A, MatrixView<const T> B);
+
+/// XᵀX, accumulated in double. m·k² flops.
+template <Real T>
+Matrix<double> gram(MatrixView<const T> X);
+
+/// X ← X·R⁻¹ for an upper triangular k×k R without zeros on its diagonal.
+template <Real T>
+void solve_upper_right(MatrixView<T> X, MatrixView<const double> R);
+
+/// X = Q·R by Householder reflections, X (m ≥ k) is overwritten by Q. R's diagonal is not negative. Any X,
+/// rank-deficient too, gives an orthonormal Q. 4·m·k² flops.
+template <Real T>
+Matrix<double> householder_qr(MatrixView<T> X);
+
+/// QR with column pivoting (LAPACK geqp3). 4/3·n³ flops for a square A, half of them at memory speed.
+template <Real T>
+PivotedQr<T> pivoted_qr(MatrixView<const T> A);
+
+/// The thin SVD by LAPACK; A is kept. Drivers are tried from `first` on until one converges: gesdd, gesvd,
+/// one-sided Jacobi. Throws Error when none does. Entries must be finite. About 4·m·n² + 22·n³ flops for
+/// m ≥ n with vectors, 4·m·n² - 4/3·n³ without, half of them at memory speed.
+template <Real T>
+ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors = Vectors::thin, SvdDriver first = SvdDriver::gesdd);
+
+/// ‖X‖_F in double, without overflow or underflow; NaN or Inf if an entry is.
+template <Real T>
+double frobenius_norm(MatrixView<const T> X);
+
+/// ‖X(:,j)‖₂ for each j, likewise.
+template <Real T>
+std::vector<double> column_norms(MatrixView<const T> X);
+
+/// The first NaN or Inf in storage order, if there is one.
+template <Real T>
+std::optional<Position> first_nonfinite(MatrixView<const T> X);
+
+/// The entry of largest magnitude of each column; the first of equals.
+template <Real T>
+std::vector<Position> largest_in_columns(MatrixView<const T> X);
+
+/// X(:,j) ← by[j]·X(:,j).
+template <Real T>
+void scale_columns(MatrixView<T> X, const std::vector<double>& by);
+
+/// to ← from; the orders may differ.
+template <Real T>
+void copy(MatrixView<const T> from, MatrixView<T> to);
+
+template <Real T>
+void fill(MatrixView<T> X, T value);
+
+/// Standard normal entries, a function of (seed, stream, first_row + i, j) alone: the same for any thread
+/// count, order, block and device (see random.hpp).
+template <Real T>
+void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row = 0);
+
+}  // namespace lowrank

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cblas.h>
+#include <lapacke.h>
+
+#include <lowrank/core/types.hpp>
+
+/// CBLAS and LAPACKE by overloading on the scalar type, only what the host device calls. All matrices are column-major
+/// for LAPACK.
+
+namespace lowrank::blas {
+
+inline void gemm(CBLAS_ORDER order, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha,
+                 const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc) {
+  cblas_sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+inline void gemm(CBLAS_ORDER order, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, double alpha,
+                 const double* a, int lda, const double* b, int ldb, double beta, double* c, int ldc) {
+  cblas_dgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+inline void trsm(CBLAS_ORDER order, CBLAS_SIDE side, CBLAS_UPLO uplo, CBLAS_TRANSPOSE trans, int m, int n,
+                 const float* r, int ldr, float* x, int ldx) {
+  cblas_strsm(order, side, uplo, trans, CblasNonUnit, m, n, 1.0F, r, ldr, x, ldx);
+}
+inline void trsm(CBLAS_ORDER order, CBLAS_SIDE side, CBLAS_UPLO uplo, CBLAS_TRANSPOSE trans, int m, int n,
+                 const double* r, int ldr, double* x, int ldx) {
+  cblas_dtrsm(order, side, uplo, trans, CblasNonUnit, m, n, 1.0, r, ldr, x, ldx);
+}
+
+inline int geqrf(int m, int n, float* a, int lda, float* tau) {
+  return LAPACKE_sgeqrf(LAPACK_COL_MAJOR, m, n, a, lda, tau);
+}
+inline int geqrf(int m, int n, double* a, int lda, double* tau) {
+  return LAPACKE_dgeqrf(LAPACK_COL_MAJOR, m, n, a, lda, tau);
+}
+
+inline int orgqr(int m, int n, int k, float* a, int lda, const float* tau) {
+  return LAPACKE_sorgqr(LAPACK_COL_MAJOR, m, n, k, a, lda, tau);
+}
+inline int orgqr(int m, int n, int k, double* a, int lda, const double* tau) {
+  return LAPACKE_dorgqr(LAPACK_COL_MAJOR, m, n, k, a, lda, tau);
+}
+
+inline int geqp3(int m, int n, float* a, int lda, int* jpvt, float* tau) {
+  return LAPACKE_sgeqp3(LAPACK_COL_MAJOR, m, n, a, lda, jpvt, tau);
+}
+inline int geqp3(int m, int n, double* a, int lda, int* jpvt, double* tau) {
+  return LAPACKE_dgeqp3(LAPACK_COL_MAJOR, m, n, a, lda, jpvt, tau);
+}
+
+inline int gesdd(char job, int m, int n, float* a, int lda, float* s, float* u, int ldu, float* vt, int ldvt,
+                 float* work, int lwork, int* iwork) {
+  return LAPACKE_sgesdd_work(LAPACK_COL_MAJOR, job, m, n, a, lda, s, u, ldu, vt, ldvt, work, lwork, iwork);
+}
+inline int gesdd(char job, int m, int n, double* a, int lda, double* s, double* u, int ldu, double* vt, int ldvt,
+                 double* work, int lwork, int* iwork) {
+  return LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, job, m, n, a, lda, s, u, ldu, vt, ldvt, work, lwork, iwork);
+}
+
+inline int gesvd(char job, int m, int n, float* a, int lda, float* s, float* u, int ldu, float* vt, int ldvt,
+                 float* work, int lwork) {
+  return LAPACKE_sgesvd_work(LAPACK_COL_MAJOR, job, job, m, n, a, lda, s, u, ldu, vt, ldvt, work, lwork);
+}
+inline int gesvd(char job, int m, int n, double* a, int lda, double* s, double* u, int ldu, double* vt, int ldvt,
+                 double* work, int lwork) {
+  return LAPACKE_dgesvd_work(LAPACK_COL_MAJOR, job, job, m, n, a, lda, s, u, ldu, vt, ldvt, work, lwork);
+}
+
+}  // namespace lowrank::blas

@@ -1,0 +1,143 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <lowrank/core/error.hpp>
+#include <lowrank/cpu/blas.hpp>
+#include <lowrank/cpu/host_primitives.hpp>
+
+namespace lowrank {
+namespace {
+
+CBLAS_ORDER cblas_order(Order order) { return order == Order::col_major ? CblasColMajor : CblasRowMajor; }
+
+/// Throws for the errors LAPACK reports that are not of the numerical kind.
+void check_lapack(int info, const char* routine) {
+  if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
+    throw Error(fmt::format("LAPACK {}: not enough memory for its workspace", routine));
+  if (info < 0) throw Error(fmt::format("LAPACK {}: argument {} was refused", routine, -info));
+}
+
+/// R's diagonal made non-negative, the columns of Q following.
+template <Real T>
+void make_diagonal_positive(MatrixView<T> Q, Matrix<double>& R) {
+  for (Index i = 0; i < R.rows(); ++i) {
+    if (!(R(i, i) < 0)) continue;
+    for (Index j = i; j < R.cols(); ++j) R(i, j) = -R(i, j);
+    T* column = &Q(0, i);
+    for (Index r = 0; r < Q.rows(); ++r) column[r] = -column[r];
+  }
+}
+
+}  // namespace
+
+template <Real T>
+void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) const {
+  const auto transposed = [&](const MatrixView<const T>& X) {
+    return X.order() == C.order() ? CblasNoTrans : CblasTrans;
+  };
+  if (A.cols() == 0) {
+    for (Index j = 0; j < C.cols(); ++j)
+      for (Index i = 0; i < C.rows(); ++i) C(i, j) = beta == T(0) ? T(0) : beta * C(i, j);
+    return;
+  }
+  blas::gemm(cblas_order(C.order()), transposed(A), transposed(B), blas_int(C.rows()), blas_int(C.cols()),
+             blas_int(A.cols()), alpha, A.data(), blas_int(A.ld()), B.data(), blas_int(B.ld()), beta, C.data(),
+             blas_int(C.ld()));
+}
+
+template <Real T>
+Matrix<double> HostPrimitives<T>::gram(MatrixView<const T> X) const {
+  const Index k = X.cols();
+  Matrix<double> G(k, k);
+  std::fill_n(G.data(), G.size(), 0.0);
+  // Rows are taken in blocks: a block of float is widened to double first, and each block is hot in cache.
+  const Index block = std::clamp<Index>((Index{1} << 17) / std::max<Index>(k, 1), 64, 4096);
+  std::vector<double> wide(std::is_same_v<T, float> ? static_cast<std::size_t>(block * k) : 0);
+  for (Index i = 0; i < X.rows(); i += block) {
+    const Index rows = std::min(block, X.rows() - i);
+    const MatrixView<const T> part = X.middle_rows(i, rows);
+    const double* data = nullptr;
+    Index ld = 0;
+    if constexpr (std::is_same_v<T, double>) {
+      data = part.data();
+      ld = part.ld();
+    } else {
+      ld = part.order() == Order::col_major ? rows : k;
+      const Index lines = part.order() == Order::col_major ? k : rows;
+      for (Index l = 0; l < lines; ++l) std::copy_n(part.data() + l * part.ld(), ld, wide.data() + l * ld);
+      data = wide.data();
+    }
+    // XᵀX of a row-major X is X'·X'ᵀ of the column-major X' that has the same memory.
+    cblas_dsyrk(CblasColMajor, CblasUpper, part.order() == Order::col_major ? CblasTrans : CblasNoTrans, blas_int(k),
+                blas_int(rows), 1.0, data, blas_int(ld), 1.0, G.data(), blas_int(G.ld()));
+  }
+  for (Index j = 0; j < k; ++j)
+    for (Index i = j + 1; i < k; ++i) G(i, j) = G(j, i);
+  return G;
+}
+
+template <Real T>
+void HostPrimitives<T>::solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const {
+  Matrix<T> factor(R.rows(), R.cols());
+  for (Index j = 0; j < R.cols(); ++j)
+    for (Index i = 0; i < R.rows(); ++i) factor(i, j) = i <= j ? static_cast<T>(R(i, j)) : T(0);
+  if (X.order() == Order::col_major)
+    blas::trsm(CblasColMajor, CblasRight, CblasUpper, CblasNoTrans, blas_int(X.rows()), blas_int(X.cols()),
+               factor.data(), blas_int(factor.ld()), X.data(), blas_int(X.ld()));
+  else  // Xᵀ ← R⁻ᵀ·Xᵀ on the same memory.
+    blas::trsm(CblasColMajor, CblasLeft, CblasUpper, CblasTrans, blas_int(X.cols()), blas_int(X.rows()), factor.data(),
+               blas_int(factor.ld()), X.data(), blas_int(X.ld()));
+}
+
+template <Real T>
+Matrix<double> HostPrimitives<T>::householder_qr(MatrixView<T> X) const {
+  const Index m = X.rows(), k = X.cols();
+  Matrix<double> R(k, k);
+  if (k == 0) return R;
+  if (X.order() == Order::row_major) {
+    Matrix<T> columns = Matrix<T>::copy_of(X);
+    R = householder_qr(columns.view());
+    copy(columns, X);
+    return R;
+  }
+  std::vector<T> tau(static_cast<std::size_t>(k));
+  check_lapack(blas::geqrf(blas_int(m), blas_int(k), X.data(), blas_int(X.ld()), tau.data()), "geqrf");
+  for (Index j = 0; j < k; ++j)
+    for (Index i = 0; i < k; ++i) R(i, j) = i <= j ? static_cast<double>(X(i, j)) : 0.0;
+  check_lapack(blas::orgqr(blas_int(m), blas_int(k), blas_int(k), X.data(), blas_int(X.ld()), tau.data()), "orgqr");
+  make_diagonal_positive(X, R);
+  return R;
+}
+
+template <Real T>
+PivotedQr<T> HostPrimitives<T>::pivoted_qr(MatrixView<const T> A) const {
+  const Index m = A.rows(), n = A.cols(), k = std::min(m, n);
+  Matrix<T> work = Matrix<T>::copy_of(A);
+  std::vector<int> pivots(static_cast<std::size_t>(n), 0);
+  std::vector<T> tau(static_cast<std::size_t>(k));
+  if (k > 0)
+    check_lapack(blas::geqp3(blas_int(m), blas_int(n), work.data(), blas_int(work.ld()), pivots.data(), tau.data()),
+                 "geqp3");
+  PivotedQr<T> result{Matrix<T>(k, n), std::vector<Index>(static_cast<std::size_t>(n))};
+  for (Index j = 0; j < n; ++j) {
+    result.permutation[static_cast<std::size_t>(j)] = k > 0 ? pivots[static_cast<std::size_t>(j)] - 1 : j;
+    for (Index i = 0; i < k; ++i) result.R(i, j) = i <= j ? work(i, j) : T(0);
+  }
+  return result;
+}
+
+template void HostPrimitives<float>::multiply(float, MatrixView<const float>, MatrixView<const float>, float,
+                                              MatrixView<float>) const;
+template void HostPrimitives<double>::multiply(double, MatrixView<const double>, MatrixView<const double>, double,
+                                               MatrixView<double>) const;
+template Matrix<double> HostPrimitives<float>::gram(MatrixView<const float>) const;
+template Matrix<double> HostPrimitives<double>::gram(MatrixView<const double>) const;
+template void HostPrimitives<float>::solve_upper_right(MatrixView<float>, MatrixView<const double>) const;
+template void HostPrimitives<double>::solve_upper_right(MatrixView<double>, MatrixView<const double>) const;
+template Matrix<double> HostPrimitives<float>::householder_qr(MatrixView<float>) const;
+template Matrix<double> HostPrimitives<double>::householder_qr(MatrixView<double>) const;
+template PivotedQr<float> HostPrimitives<float>::pivoted_qr(MatrixView<const float>) const;
+template PivotedQr<double> HostPrimitives<double>::pivoted_qr(MatrixView<const double>) const;
+
+}  // namespace lowrank

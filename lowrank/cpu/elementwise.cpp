@@ -1,0 +1,201 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <lowrank/core/random.hpp>
+#include <lowrank/cpu/host_primitives.hpp>
+
+namespace lowrank {
+namespace {
+
+/// Below this many entries starting threads costs more than it saves.
+constexpr Index parallel_from = 1 << 15;
+
+/// The lines (columns or rows) of a view, in storage order.
+template <class T>
+struct Lines {
+  explicit Lines(const MatrixView<T>& X)
+      : data(X.data()),
+        count(X.order() == Order::col_major ? X.cols() : X.rows()),
+        length(X.order() == Order::col_major ? X.rows() : X.cols()),
+        ld(X.ld()) {}
+  T* operator[](Index line) const { return data + line * ld; }
+
+  T* data;
+  Index count, length, ld;
+};
+
+template <class T>
+Position position(const MatrixView<T>& X, Index line, Index place) {
+  return X.order() == Order::col_major ? Position{place, line} : Position{line, place};
+}
+
+/// Σ x² in double over independent partial sums, so that it vectorizes and rounds little.
+template <Real T>
+double sum_of_squares(const T* x, Index n) {
+  double sums[8] = {};
+  Index i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (Index j = 0; j < 8; ++j) {
+      const double value = x[i + j];
+      sums[j] += value * value;
+    }
+  double total = 0;
+  for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+template <Real T>
+double largest_magnitude(const T* x, Index n) {
+  T largest = 0;
+  for (Index i = 0; i < n; ++i) largest = std::max(largest, std::abs(x[i]));
+  return static_cast<double>(largest);
+}
+
+/// Squares of double overflow above 1e154 and lose bits below 1e-146; those of float never do.
+template <Real T>
+bool squares_are_safe(double sum) {
+  return std::is_same_v<T, float> || (sum > 1e-280 && sum < 1e300);
+}
+
+/// ‖x‖ by scaling with the largest magnitude, where the plain sum of squares is not safe.
+template <Real T>
+double scaled_norm(const T* x, Index n) {
+  const double largest = largest_magnitude(x, n);
+  if (!(largest > 0) || !std::isfinite(largest)) {
+    for (Index i = 0; i < n; ++i)
+      if (!std::isfinite(x[i])) return std::abs(static_cast<double>(x[i]));
+    return largest;
+  }
+  double total = 0;
+  for (Index i = 0; i < n; ++i) {
+    const double value = static_cast<double>(x[i]) / largest;
+    total += value * value;
+  }
+  return largest * std::sqrt(total);
+}
+
+template <Real T>
+double line_norm(const T* x, Index n) {
+  const double sum = sum_of_squares(x, n);
+  return squares_are_safe<T>(sum) ? std::sqrt(sum) : scaled_norm(x, n);
+}
+
+/// √Σ norms², safe against overflow.
+double combine(const std::vector<double>& norms) { return line_norm(norms.data(), static_cast<Index>(norms.size())); }
+
+}  // namespace
+
+template <Real T>
+double HostPrimitives<T>::frobenius_norm(MatrixView<const T> X) const {
+  if (X.empty()) return 0;
+  const Lines lines(X);
+  std::vector<double> norms(static_cast<std::size_t>(lines.count));
+#pragma omp parallel for schedule(static) if (X.size() >= parallel_from)
+  for (Index l = 0; l < lines.count; ++l) norms[static_cast<std::size_t>(l)] = line_norm(lines[l], lines.length);
+  return combine(norms);
+}
+
+template <Real T>
+std::vector<double> HostPrimitives<T>::column_norms(MatrixView<const T> X) const {
+  std::vector<double> norms(static_cast<std::size_t>(X.cols()), 0.0);
+  if (X.empty()) return norms;
+  if (X.order() == Order::row_major) {
+    Matrix<T> columns = Matrix<T>::copy_of(X);
+    return column_norms(columns.view());
+  }
+#pragma omp parallel for schedule(static) if (X.size() >= parallel_from)
+  for (Index j = 0; j < X.cols(); ++j) norms[static_cast<std::size_t>(j)] = line_norm(&X(0, j), X.rows());
+  return norms;
+}
+
+template <Real T>
+std::optional<Position> HostPrimitives<T>::first_nonfinite(MatrixView<const T> X) const {
+  if (X.empty()) return std::nullopt;
+  const Lines lines(X);
+  for (Index l = 0; l < lines.count; ++l) {
+    // x·0 is NaN exactly for NaN and Inf; the sum vectorizes.
+    T sum = 0;
+    for (Index i = 0; i < lines.length; ++i) sum += lines[l][i] * T(0);
+    if (sum == T(0)) continue;
+    for (Index i = 0; i < lines.length; ++i)
+      if (!std::isfinite(lines[l][i])) return position(X, l, i);
+  }
+  return std::nullopt;
+}
+
+template <Real T>
+std::vector<Position> HostPrimitives<T>::largest_in_columns(MatrixView<const T> X) const {
+  std::vector<Position> result(static_cast<std::size_t>(X.cols()));
+  for (Index j = 0; j < X.cols(); ++j) {
+    Index best = 0;
+    for (Index i = 1; i < X.rows(); ++i)
+      if (std::abs(X(i, j)) > std::abs(X(best, j))) best = i;
+    result[static_cast<std::size_t>(j)] = {best, j};
+  }
+  return result;
+}
+
+template <Real T>
+void HostPrimitives<T>::scale_columns(MatrixView<T> X, const std::vector<double>& by) const {
+  if (X.empty()) return;
+  const Lines lines(X);
+  const bool columns = X.order() == Order::col_major;
+#pragma omp parallel for schedule(static) if (X.size() >= parallel_from)
+  for (Index l = 0; l < lines.count; ++l)
+    for (Index i = 0; i < lines.length; ++i)
+      lines[l][i] = static_cast<T>(lines[l][i] * by[static_cast<std::size_t>(columns ? l : i)]);
+}
+
+template <Real T>
+void HostPrimitives<T>::copy(MatrixView<const T> from, MatrixView<T> to) const {
+  const Lines lines(to);
+  if (from.order() == to.order()) {
+    const Lines source(from);
+#pragma omp parallel for schedule(static) if (to.size() >= parallel_from)
+    for (Index l = 0; l < lines.count; ++l) std::copy_n(source[l], lines.length, lines[l]);
+    return;
+  }
+  // A transposing copy goes in tiles, so that both sides stay in cache.
+  constexpr Index tile = 32;
+#pragma omp parallel for schedule(static) if (to.size() >= parallel_from)
+  for (Index l0 = 0; l0 < lines.count; l0 += tile)
+    for (Index i0 = 0; i0 < lines.length; i0 += tile)
+      for (Index l = l0; l < std::min(l0 + tile, lines.count); ++l)
+        for (Index i = i0; i < std::min(i0 + tile, lines.length); ++i) lines[l][i] = from.data()[i * from.ld() + l];
+}
+
+template <Real T>
+void HostPrimitives<T>::fill(MatrixView<T> X, T value) const {
+  const Lines lines(X);
+  for (Index l = 0; l < lines.count; ++l) std::fill_n(lines[l], lines.length, value);
+}
+
+template <Real T>
+void HostPrimitives<T>::fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const {
+  const Philox random(seed, stream);
+  const Index pairs = (X.cols() + 1) / 2;
+#pragma omp parallel for schedule(static) if (X.size() >= parallel_from / 16)
+  for (Index i = 0; i < X.rows(); ++i)
+    for (Index p = 0; p < pairs; ++p) {
+      const auto [first, second] =
+          random.normal_pair(static_cast<std::uint64_t>(first_row + i), static_cast<std::uint32_t>(p));
+      X(i, 2 * p) = static_cast<T>(first);
+      if (2 * p + 1 < X.cols()) X(i, 2 * p + 1) = static_cast<T>(second);
+    }
+}
+
+#define LOWRANK_INSTANTIATE(T)                                                                     \
+  template double HostPrimitives<T>::frobenius_norm(MatrixView<const T>) const;                    \
+  template std::vector<double> HostPrimitives<T>::column_norms(MatrixView<const T>) const;         \
+  template std::optional<Position> HostPrimitives<T>::first_nonfinite(MatrixView<const T>) const;  \
+  template std::vector<Position> HostPrimitives<T>::largest_in_columns(MatrixView<const T>) const; \
+  template void HostPrimitives<T>::scale_columns(MatrixView<T>, const std::vector<double>&) const; \
+  template void HostPrimitives<T>::copy(MatrixView<const T>, MatrixView<T>) const;                 \
+  template void HostPrimitives<T>::fill(MatrixView<T>, T) const;                                   \
+  template void HostPrimitives<T>::fill_normal(MatrixView<T>, std::uint64_t, std::uint64_t, Index) const;
+LOWRANK_INSTANTIATE(float)
+LOWRANK_INSTANTIATE(double)
+#undef LOWRANK_INSTANTIATE
+
+}  // namespace lowrank

@@ -1,0 +1,90 @@
+#include <cblas.h>
+#include <fmt/core.h>
+#include <omp.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <lowrank/core/device.hpp>
+#include <lowrank/core/error.hpp>
+#include <lowrank/cpu/host_primitives.hpp>
+#include <new>
+
+namespace lowrank {
+namespace {
+
+Index read_number(const char* path, Index otherwise) {
+  std::ifstream in(path);
+  Index value = 0;
+  return in >> value ? value : otherwise;
+}
+
+Index system_available() {
+  std::ifstream in("/proc/meminfo");
+  for (std::string key; in >> key;) {
+    Index kib = 0;
+    if (key == "MemAvailable:" && in >> kib) return kib * 1024;
+    in.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE);
+}
+
+class HostDevice final : public Device {
+ public:
+  std::string name() const override { return "cpu"; }
+
+  std::shared_ptr<void> allocate(Index bytes) override {
+    if (bytes <= 0) return nullptr;
+    // Asking the system costs microseconds: only where the answer can matter.
+    constexpr Index large = Index{32} << 20;
+    if (bytes >= large && bytes > available_memory()) refuse(bytes);
+    constexpr std::size_t alignment = 64;
+    void* memory =
+        std::aligned_alloc(alignment, (static_cast<std::size_t>(bytes) + alignment - 1) / alignment * alignment);
+    if (memory == nullptr) refuse(bytes);
+    if (bytes >= large) madvise(memory, static_cast<std::size_t>(bytes), MADV_HUGEPAGE);
+    return {memory, std::free};
+  }
+
+ protected:
+  const Primitives<float>& primitives_f32() const override { return f32_; }
+  const Primitives<double>& primitives_f64() const override { return f64_; }
+
+ private:
+  [[noreturn]] static void refuse(Index bytes) {
+    constexpr double gib = 1024.0 * 1024.0 * 1024.0;
+    throw Error(fmt::format("{:.2f} GiB of memory are needed for a matrix and {:.2f} GiB are available",
+                            static_cast<double>(bytes) / gib, static_cast<double>(available_memory()) / gib));
+  }
+
+  HostPrimitives<float> f32_;
+  HostPrimitives<double> f64_;
+};
+
+}  // namespace
+
+Device& host_device() {
+  static HostDevice device;
+  return device;
+}
+
+Index available_memory() {
+  constexpr Index unlimited = std::numeric_limits<Index>::max();
+  const Index limit = read_number("/sys/fs/cgroup/memory.max", unlimited);
+  const Index used = limit == unlimited ? 0 : read_number("/sys/fs/cgroup/memory.current", 0);
+  return std::min(system_available(), std::max<Index>(0, limit - used));
+}
+
+void set_threads(int count) {
+  if (count < 1) count = omp_get_num_procs();
+  omp_set_num_threads(count);
+  openblas_set_num_threads(count);
+}
+
+int threads() { return omp_get_max_threads(); }
+
+}  // namespace lowrank

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <lowrank/core/primitives.hpp>
+
+namespace lowrank {
+
+/// The primitives on the CPU. blas_primitives.cpp holds what goes to OpenBLAS and LAPACKE, thin_svd.cpp the SVD
+/// drivers, elementwise.cpp the loops over entries.
+template <Real T>
+class HostPrimitives final : public Primitives<T> {
+ public:
+  void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) const override;
+  Matrix<double> gram(MatrixView<const T> X) const override;
+  void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const override;
+  Matrix<double> householder_qr(MatrixView<T> X) const override;
+  PivotedQr<T> pivoted_qr(MatrixView<const T> A) const override;
+  ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const override;
+  double frobenius_norm(MatrixView<const T> X) const override;
+  std::vector<double> column_norms(MatrixView<const T> X) const override;
+  std::optional<Position> first_nonfinite(MatrixView<const T> X) const override;
+  std::vector<Position> largest_in_columns(MatrixView<const T> X) const override;
+  void scale_columns(MatrixView<T> X, const std::vector<double>& by) const override;
+  void copy(MatrixView<const T> from, MatrixView<T> to) const override;
+  void fill(MatrixView<T> X, T value) const override;
+  void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const override;
+};
+
+}  // namespace lowrank

@@ -1,0 +1,16 @@
+#pragma once
+
+/// Everything public.
+
+#include <lowrank/core/device.hpp>
+#include <lowrank/core/error.hpp>
+#include <lowrank/core/matrix.hpp>
+#include <lowrank/core/primitives.hpp>
+#include <lowrank/factor/factor.hpp>
+#include <lowrank/io/load.hpp>
+#include <lowrank/op/compose.hpp>
+#include <lowrank/op/dense.hpp>
+#include <lowrank/op/mapped_file.hpp>
+#include <lowrank/op/sparse.hpp>
+#include <lowrank/svd/rank.hpp>
+#include <lowrank/svd/svd.hpp>
