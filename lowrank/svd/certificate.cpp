@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <lowrank/svd/certificate.hpp>
+#include <lowrank/svd/orthonormalize.hpp>
+#include <numbers>
+
+namespace lowrank {
+namespace {
+
+/// U·diag(S)·Vᵀ with what is needed to apply E = A - U·diag(S)·Vᵀ.
+template <Real T>
+struct Residual {
+  const LinearOperator<T>& A;
+  Matrix<T> US;
+  MatrixView<const T> V;
+
+  /// Y ← Y - U·S·Vᵀ·X for a Y that holds A·X.
+  void subtract(MatrixView<const T> X, MatrixView<T> Y) const {
+    const Matrix<T> inner = product<T>(V.transposed(), X);
+    multiply<T>(T(-1), US, inner, T(1), Y);
+  }
+  Matrix<T> apply(MatrixView<const T> X) const {
+    Matrix<T> Y(A.rows(), X.cols(), A.device());
+    A.multiply(X, Y);
+    subtract(X, Y);
+    return Y;
+  }
+  Matrix<T> apply_adjoint(MatrixView<const T> X) const {
+    Matrix<T> Y(A.cols(), X.cols(), A.device());
+    A.multiply_adjoint(X, Y);
+    const Matrix<T> inner = product<T>(US.view().transposed(), X);
+    multiply<T>(T(-1), V, inner, T(1), Y);
+    return Y;
+  }
+};
+
+/// Columns scaled to norm 1 (zero columns stay); log of each norm is added to `logs`.
+template <Real T>
+void normalize(MatrixView<T> X, std::vector<double>& logs) {
+  std::vector<double> by = column_norms<T>(X);
+  for (std::size_t j = 0; j < by.size(); ++j) {
+    logs[j] += std::log(by[j]);
+    by[j] = by[j] > 0 ? 1 / by[j] : 0;
+  }
+  scale_columns<T>(X, by);
+}
+
+/// The probed bound from E·Ω.
+template <Real T>
+double probed_bound(const Residual<T>& E, Matrix<T> EOmega, Index power, double failure) {
+  const std::size_t probes = static_cast<std::size_t>(EOmega.cols());
+  const double alpha = std::pow(failure, -1.0 / static_cast<double>(probes));
+  std::vector<double> logs(probes, 0.0);
+  normalize<T>(EOmega, logs);
+  for (Index step = 0; step < power; ++step) {
+    Matrix<T> Z = E.apply_adjoint(EOmega);
+    normalize<T>(Z, logs);
+    EOmega = E.apply(Z);
+    normalize<T>(EOmega, logs);
+  }
+  const double largest = *std::max_element(logs.begin(), logs.end());
+  const double slack = std::log(alpha * std::sqrt(2 / std::numbers::pi));
+  return std::exp((slack + largest) / static_cast<double>(2 * power + 1));
+}
+
+}  // namespace
+
+template <Real T>
+Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std::vector<T>& S, MatrixView<const T> V,
+                    std::optional<double> norm, std::optional<double> next, const CertificateOptions& options) {
+  constexpr double eps = std::numeric_limits<T>::epsilon();
+  const Index k = U.cols(), probes = std::max<Index>(1, options.probes);
+  const std::vector<double> sigma(S.begin(), S.end());
+  Certificate c;
+  c.orthogonality_u = orthogonality_defect<T>(U);
+  c.orthogonality_v = orthogonality_defect<T>(V);
+
+  // 1. One product: A·[V, Ω].
+  Matrix<T> panel(A.cols(), k + probes, A.device());
+  if (k > 0) copy<T>(V, panel.left_cols(k));
+  fill_normal<T>(panel.view().middle_cols(k, probes), options.seed, 0);
+  Matrix<T> image(A.rows(), k + probes, A.device());
+  A.multiply(panel, image);
+  c.passes = 1;
+  Residual<T> E{A, Matrix<T>::copy_of(U), V};
+  scale_columns<T>(E.US, sigma);
+
+  // 2. Residuals of the triplets, and <A, U·S·Vᵀ> = Σ σᵢ·uᵢᵀ·A·vᵢ.
+  const MatrixView<T> AV = image.left_cols(k);
+  double overlap = 0, kept = 0, sigma_max = k > 0 ? sigma.front() : 0;
+  if (k > 0) {
+    const Matrix<T> UtAV = product<T>(U.transposed(), AV);
+    for (Index i = 0; i < k; ++i) {
+      overlap += sigma[static_cast<std::size_t>(i)] * static_cast<double>(UtAV(i, i));
+      kept += sigma[static_cast<std::size_t>(i)] * sigma[static_cast<std::size_t>(i)];
+    }
+    Matrix<T> difference = Matrix<T>::copy_of(AV);
+    Matrix<T> identity(k, k);
+    fill<T>(identity, T(0));
+    for (Index i = 0; i < k; ++i) identity(i, i) = T(1);
+    multiply<T>(T(-1), E.US, identity, T(1), difference);
+    const std::vector<double> residuals = column_norms<T>(difference);
+    c.triplet_residual = *std::max_element(residuals.begin(), residuals.end());
+  }
+
+  // 3. E·Ω, its size an estimate of ‖E‖_F, and the probed bound.
+  Matrix<T> EOmega = Matrix<T>::copy_of(image.view().middle_cols(k, probes));
+  const double image_norm = frobenius_norm<T>(EOmega) / std::sqrt(static_cast<double>(probes));
+  E.subtract(panel.view().middle_cols(k, probes), EOmega);
+  const double estimate = frobenius_norm<T>(EOmega) / std::sqrt(static_cast<double>(probes));
+  const Index power = options.power >= 0 ? options.power : A.single_sweep_normal() ? 0 : 1;
+  c.passes += 2 * power;
+  const double rounding = 8 * eps * std::max(sigma_max, next.value_or(0.0));
+  c.error_bound = probed_bound<T>(E, std::move(EOmega), power, options.failure) + rounding;
+  c.error_bound_probability = 1 - options.failure;
+  c.error_bound_method = "probes";
+
+  // 4. ‖E‖_F.
+  double error = 0;
+  if (!norm) {
+    error = estimate;
+    c.relative_error = image_norm > 0 ? estimate / image_norm : 0;
+    c.relative_error_method = "probes";
+    return c;
+  }
+  const double square = *norm * *norm - 2 * overlap + kept, noise = 2 * eps * *norm * *norm;
+  if (square > 32 * noise) {
+    error = std::sqrt(square + noise);
+    c.relative_error_method = "norms";
+  } else if (const auto measured = A.residual_norm(E.US, V.transposed())) {
+    error = *measured;
+    c.relative_error_method = "residual";
+    c.passes += 1;
+  } else {
+    error = std::sqrt(std::max(square, 0.0) + 32 * noise);
+    c.relative_error_method = "norms, bounded by rounding";
+  }
+  c.relative_error = *norm > 0 ? error / *norm : 0;
+  if (error + rounding < c.error_bound) {
+    c.error_bound = error + rounding;
+    c.error_bound_probability = 1;
+    c.error_bound_method = "frobenius";
+  }
+  // 5. After an exact SVD the error is σ_{k+1}, up to LAPACK's backward error.
+  if (next) {
+    const double bound = *next + static_cast<double>(std::max(A.rows(), A.cols())) * eps * std::max(sigma_max, *next);
+    if (bound < c.error_bound) {
+      c.error_bound = bound;
+      c.error_bound_probability = 1;
+      c.error_bound_method = "next singular value";
+    }
+  }
+  return c;
+}
+
+template Certificate certify(const LinearOperator<float>&, MatrixView<const float>, const std::vector<float>&,
+                             MatrixView<const float>, std::optional<double>, std::optional<double>,
+                             const CertificateOptions&);
+template Certificate certify(const LinearOperator<double>&, MatrixView<const double>, const std::vector<double>&,
+                             MatrixView<const double>, std::optional<double>, std::optional<double>,
+                             const CertificateOptions&);
+
+}  // namespace lowrank

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <lowrank/op/linear_operator.hpp>
+#include <string>
+#include <vector>
+
+namespace lowrank {
+
+struct CertificateOptions {
+  /// Gaussian probes for the spectral bound.
+  Index probes = 10;
+  /// Probability that the probed bound does not hold.
+  double failure = 1e-10;
+  /// Steps of power iteration on the probes. Each costs two products with `probes` columns and takes a root of the
+  /// bound's slack: with q steps it is about (failure^(-1/probes)·√n)^(1/(2q+1)) times too large at most. Negative: 1,
+  /// but 0 for an operator whose sweeps are dear (a file).
+  Index power = -1;
+  std::uint64_t seed = 0x9e3779b97f4a7c15;
+};
+
+/// What is known about E = A - U·diag(S)·Vᵀ, measured on the factors as they were returned.
+struct Certificate {
+  /// ‖E‖_F / ‖A‖_F (0 for A = 0), never too small by more than rounding.
+  double relative_error = 0;
+  /// How it was had: "residual" (E was formed block by block), "norms" (‖A‖² - ‖S‖²), "norms, bounded by rounding" (the
+  /// same where it cancels and E cannot be formed: an upper bound), "probes" (‖A‖_F is not known: estimated).
+  std::string relative_error_method;
+  /// ‖E‖₂ <= error_bound with probability error_bound_probability. Absolute.
+  double error_bound = 0;
+  double error_bound_probability = 1;
+  std::string error_bound_method;
+  /// max_i of ‖A·vᵢ - σᵢ·uᵢ‖ or ‖Aᵀ·uᵢ - σᵢ·vᵢ‖, whichever of the two the method does not make zero by construction:
+  /// some singular value of A lies within it of each σᵢ.
+  double triplet_residual = 0;
+  /// max |UᵀU - I| and max |VᵀV - I|.
+  double orthogonality_u = 0, orthogonality_v = 0;
+  /// Sweeps over A that the certificate took.
+  Index passes = 0;
+};
+
+/// Certifies U·diag(S)·Vᵀ as an approximation of A, where Aᵀ·U = V·diag(S) holds up to rounding by construction (U
+/// spans the basis that A was projected on). For a basis on the other side pass AdjointOperator(A), V, S, U.
+///
+/// `norm` is ‖A‖_F where known. `next` is σ_{k+1} where an exact SVD gave it. Cost: a product with k + probes columns,
+/// 2·power products with `probes` columns, and a sweep to form E where ‖A‖² - ‖S‖² cancels.
+///
+/// The spectral bound: for Gaussian ωᵢ, ‖F‖₂ <= α·√(2/π)·max ‖F·ωᵢ‖ fails with probability α^(-probes) at most (Halko,
+/// Martinsson, Tropp 2011, lemma 4.1), here for F = (E·Eᵀ)^q·E, whose norm is ‖E‖^(2q+1). ‖E‖_F bounds it too and is
+/// taken when smaller.
+template <Real T>
+Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std::vector<T>& S, MatrixView<const T> V,
+                    std::optional<double> norm, std::optional<double> next, const CertificateOptions& options = {});
+
+}  // namespace lowrank

@@ -1,0 +1,45 @@
+#include <cmath>
+#include <limits>
+#include <lowrank/svd/methods.hpp>
+
+namespace lowrank {
+namespace {
+
+template <Real T>
+Index rank_for(const std::vector<T>& S, const Truncation& wish) {
+  if (wish.rank > 0) return wish.rank;
+  const std::vector<double> values(S.begin(), S.end());
+  double total = 0;
+  for (const double s : values) total += s * s;
+  return least_rank(values, 0, allowed_energy(wish.rtol, std::sqrt(total), std::numeric_limits<T>::epsilon()));
+}
+
+std::string_view name(SvdDriver driver) {
+  return driver == SvdDriver::gesdd ? "gesdd" : driver == SvdDriver::gesvd ? "gesvd" : "Jacobi";
+}
+
+}  // namespace
+
+template <Real T>
+MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& input) {
+  const auto entries = A.entries();
+  ThinSvd<T> full = entries ? thin_svd<T>(*entries) : thin_svd<T>(A.to_dense());
+  const Index r = rank_for(full.S, input.wish);
+  MethodResult<T> result;
+  result.next = r < static_cast<Index>(full.S.size()) ? static_cast<double>(full.S[static_cast<std::size_t>(r)]) : 0.0;
+  result.U = Matrix<T>::copy_of(full.U.left_cols(r));
+  result.V = Matrix<T>::copy_of(full.V.left_cols(r));
+  full.S.resize(static_cast<std::size_t>(r));
+  result.S = std::move(full.S);
+  result.products = 0;
+  result.sweeps = 1;
+  result.converged = true;
+  if (full.driver != SvdDriver::gesdd)
+    result.note = "gesdd did not converge; " + std::string(name(full.driver)) + " did";
+  return result;
+}
+
+template MethodResult<float> exact_method(const LinearOperator<float>&, const MethodInput&);
+template MethodResult<double> exact_method(const LinearOperator<double>&, const MethodInput&);
+
+}  // namespace lowrank

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <lowrank/svd/stopping.hpp>
+#include <lowrank/svd/svd.hpp>
+
+/// The methods behind truncated_svd. Each returns U, S and V with method, products and converged set; truncated_svd
+/// adds the rest. A has been checked and scaled, `wish` holds a rank or an rtol.
+
+namespace lowrank {
+
+/// What a method is told beside A.
+struct MethodInput {
+  Truncation wish;
+  double norm;  ///< ‖A‖_F, negative when unknown
+  const SvdOptions& options;
+};
+
+template <Real T>
+struct MethodResult {
+  Matrix<T> U;
+  std::vector<T> S;
+  Matrix<T> V;
+  Index products = 0;  ///< panel products
+  Index sweeps = 0;    ///< sweeps over A
+  bool converged = false;
+  bool gave_up = false;       ///< the wish needs more columns than a truncated method is good for
+  bool exact_on_left = true;  ///< Aᵀ·U = V·S by construction, else A·V = U·S
+  double next = -1;           ///< σ_{r+1} where known (exact)
+  std::string note;
+};
+
+/// All of the SVD by LAPACK, then cut. 26·n³ flops for a square matrix.
+template <Real T>
+MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& input);
+
+/// Randomized subspace iteration (Halko, Martinsson, Tropp 2011, alg. 4.4) in half-steps, each of which is one product,
+/// one orthonormalization and one look at the Ritz values. For an rtol the basis grows until the wish is met (fixed
+/// precision). Gives up when the basis would need more than `limit` columns.
+template <Real T>
+MethodResult<T> randomized_method(const LinearOperator<T>& A, const MethodInput& input, Index limit);
+
+/// Block Krylov by Golub-Kahan bidiagonalization with full reorthogonalization (Musco and Musco 2015): fewer products
+/// for slowly decaying spectra, paid for by a basis that grows with each.
+template <Real T>
+MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& input, Index limit);
+
+/// Columns of the first panel.
+Index panel_width(const MethodInput& input, Index limit);
+
+}  // namespace lowrank

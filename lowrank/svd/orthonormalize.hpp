@@ -1,0 +1,28 @@
+#pragma once
+
+#include <lowrank/core/primitives.hpp>
+
+namespace lowrank {
+
+/// X = Q·R, X (m×k, m >= k) is overwritten by Q; R is k×k upper triangular, in double.
+///
+/// Cholesky-QR in steps (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015): G = XᵀX in double, Cholesky, X ← X·R⁻¹, until
+/// max |XᵀX - I| is of the order of rounding; that is checked after every step. Where the Cholesky factorization breaks
+/// down or the steps do not get there (rank-deficient panels), Householder QR. 2·m·k² flops a step, two steps as a
+/// rule.
+template <Real T>
+Matrix<double> orthonormalize(MatrixView<T> X);
+
+/// Y ← orthonormal basis of (I - QQᵀ)·Y for an orthonormal Q, projected and orthonormalized twice. Returns the pair of
+/// coefficients: Y_old = Q·C + Y·R.
+struct BlockCoefficients {
+  Matrix<double> C, R;
+};
+template <Real T>
+BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y);
+
+/// max |XᵀX - I|.
+template <Real T>
+double orthogonality_defect(MatrixView<const T> X);
+
+}  // namespace lowrank

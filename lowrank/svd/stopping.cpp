@@ -1,0 +1,89 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <lowrank/svd/stopping.hpp>
+
+namespace lowrank {
+
+StoppingRule::StoppingRule(Truncation wish, double norm, double excess, double eps, Index smaller)
+    : wish_(wish), norm_(norm), excess_(excess), eps_(eps), smaller_(smaller) {}
+
+/// ‖A‖² - ‖QᵀA‖². Where that cancels, the singular values outside are taken to be no larger than the last Ritz value.
+double StoppingRule::energy_outside(const std::vector<double>& ritz, double inside) const {
+  const double noise = 16 * eps_ * inside;
+  const double outside = norm_ < 0 ? 0 : norm_ * norm_ - inside;
+  if (norm_ >= 0 && outside > noise) return outside;
+  const double last = ritz.back(), count = static_cast<double>(smaller_) - static_cast<double>(ritz.size());
+  return norm_ < 0 ? count * last * last : std::min(noise, count * last * last);
+}
+
+double allowed_energy(double rtol, double norm, double eps) {
+  return std::max(rtol * rtol - 4 * eps, 0.98 * rtol * rtol) * norm * norm;
+}
+
+Index least_rank(const std::vector<double>& values, double outside, double allowed) {
+  double tail = outside;
+  if (tail > allowed) return static_cast<Index>(values.size()) + 1;
+  Index r = static_cast<Index>(values.size());
+  for (; r > 0; --r) {
+    const double value = values[static_cast<std::size_t>(r - 1)];
+    if (tail + value * value > allowed) break;
+    tail += value * value;
+  }
+  return r;
+}
+
+Index StoppingRule::rank_for_wish(const std::vector<double>& ritz, double outside) const {
+  return least_rank(ritz, outside, allowed_energy(wish_.rtol, norm_, eps_));
+}
+
+double StoppingRule::expected_gain(const std::vector<double>& ritz, Index rank, double outside) {
+  double gain = std::numeric_limits<double>::infinity();
+  if (!previous_.empty()) {
+    gain = 0;
+    for (Index i = 0; i < std::min<Index>(rank, static_cast<Index>(previous_.size())); ++i) {
+      const double now = ritz[static_cast<std::size_t>(i)], before = previous_[static_cast<std::size_t>(i)];
+      // A Ritz value is known to about eps·σ₁; a change below that is rounding.
+      const double change = now * now - before * before, noise = 8 * eps_ * now * ritz.front();
+      if (change > noise) gain += change;
+    }
+  }
+  double expected = gain;
+  if (std::isfinite(gain)) {
+    const double ratio = last_gain_ > 0 ? std::clamp(gain / last_gain_, 0.5, 0.95) : 0.5;
+    expected = gain * ratio / (1 - ratio);
+  }
+  last_gain_ = std::isfinite(gain) ? gain : -1;
+  return norm_ < 0 ? expected : std::min(expected, outside);
+}
+
+StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
+  double inside = 0;
+  for (const double value : ritz) inside += value * value;
+  const double outside = energy_outside(ritz, inside);
+
+  const Index have = static_cast<Index>(ritz.size());
+  Verdict verdict;
+  verdict.rank = wish_.rank > 0 ? wish_.rank : rank_for_wish(ritz, outside);
+  verdict.met = verdict.rank <= have;
+  if (verdict.met) {
+    const double expected = expected_gain(ritz, verdict.rank, outside);
+    if (wish_.rank > 0) {
+      double tail = outside;
+      for (Index i = verdict.rank; i < have; ++i)
+        tail += ritz[static_cast<std::size_t>(i)] * ritz[static_cast<std::size_t>(i)];
+      // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate.
+      verdict.settled = expected <= excess_ * tail || expected <= 8 * eps_ * eps_ * inside;
+    } else {
+      // What the gain would save in rank is at most 2 % or one triplet.
+      const Index least = rank_for_wish(ritz, std::max(0.0, outside - expected));
+      verdict.settled = verdict.rank - least <= std::max<Index>(1, verdict.rank / 50);
+    }
+  } else {
+    last_gain_ = -1;
+  }
+  previous_ = ritz;
+  return verdict;
+}
+
+}  // namespace lowrank

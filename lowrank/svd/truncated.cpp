@@ -1,0 +1,190 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <lowrank/op/compose.hpp>
+#include <lowrank/svd/methods.hpp>
+
+namespace lowrank {
+namespace {
+
+/// The wish as a rank or an rtol, checked.
+Truncation checked_wish(Truncation wish, Index smaller) {
+  const int given = (wish.rank != 0) + (wish.energy != 0) + (wish.rtol != 0);
+  if (given != 1)
+    throw std::invalid_argument(
+        fmt::format("truncated_svd: exactly one of rank, energy and rtol is to be given, not {}", given));
+  if (wish.rank < 0)
+    throw std::invalid_argument(fmt::format("truncated_svd: the rank must be positive, not {}", wish.rank));
+  if (wish.rank > smaller)
+    throw std::invalid_argument(
+        fmt::format("truncated_svd: rank {} is beyond min(rows, cols) = {}", wish.rank, smaller));
+  if (wish.energy != 0) {
+    if (!(wish.energy > 0 && wish.energy <= 1))
+      throw std::invalid_argument(fmt::format("truncated_svd: the energy must lie in (0, 1], not {}", wish.energy));
+    return {.rtol = std::sqrt(1 - wish.energy)};
+  }
+  if (wish.rank == 0 && !(wish.rtol > 0 && wish.rtol < 1))
+    throw std::invalid_argument(fmt::format("truncated_svd: rtol must lie in (0, 1), not {}", wish.rtol));
+  return wish;
+}
+
+/// A power of two that brings ‖A‖ to about 1 where squares or sums of products could leave the range of T, else 1.
+template <Real T>
+double safe_scale(double norm) {
+  constexpr double far = std::is_same_v<T, float> ? 1e12 : 1e100;
+  if (!(norm > 0) || (norm < far && norm > 1 / far)) return 1;
+  return std::ldexp(1.0, -std::ilogb(norm));
+}
+
+struct Choice {
+  SvdMethod method;
+  std::string reason;
+};
+
+/// Truncated methods beat the exact one as long as their panel is well below the smaller side.
+template <Real T>
+Choice choose(const LinearOperator<T>& A, const MethodInput& input, Index limit) {
+  const Index smaller = std::min(A.rows(), A.cols());
+  constexpr Index small = 192;
+  if (input.options.method != SvdMethod::automatic) return {input.options.method, "as asked"};
+  if (smaller <= small) return {SvdMethod::exact, fmt::format("the smaller side is {}, not above {}", smaller, small)};
+  const Index width = panel_width(input, limit);
+  if (width > limit)
+    return {SvdMethod::exact,
+            fmt::format("a panel of {} columns is more than half of the smaller side {}", width, smaller)};
+  return {SvdMethod::randomized, fmt::format("a panel of {} columns is small beside {}", width, smaller)};
+}
+
+std::string_view name(SvdMethod method) {
+  switch (method) {
+    case SvdMethod::exact:
+      return "exact";
+    case SvdMethod::krylov:
+      return "krylov";
+    default:
+      return "randomized";
+  }
+}
+
+template <Real T>
+MethodResult<T> run(SvdMethod method, const LinearOperator<T>& A, const MethodInput& input, Index limit) {
+  switch (method) {
+    case SvdMethod::exact:
+      return exact_method(A, input);
+    case SvdMethod::krylov:
+      return krylov_method(A, input, limit);
+    default:
+      return randomized_method(A, input, limit);
+  }
+}
+
+/// The documented sign: the entry of largest magnitude of each column of U is positive.
+template <Real T>
+void fix_signs(Matrix<T>& U, Matrix<T>& V) {
+  if (U.empty()) return;
+  std::vector<double> signs;
+  for (const Position& p : largest_in_columns<T>(U)) signs.push_back(U(p.row, p.col) < 0 ? -1 : 1);
+  scale_columns<T>(U, signs);
+  scale_columns<T>(V, signs);
+}
+
+template <Real T>
+Certificate certificate_of(const LinearOperator<T>& A, const MethodResult<T>& m, double norm,
+                           const CertificateOptions& options) {
+  const std::optional<double> known = norm >= 0 ? std::optional(norm) : std::nullopt;
+  const std::optional<double> next = m.next >= 0 ? std::optional(m.next) : std::nullopt;
+  if (m.exact_on_left) return certify<T>(A, m.U, m.S, m.V, known, next, options);
+  return certify<T>(AdjointOperator<T>(A), m.V, m.S, m.U, known, next, options);
+}
+
+}  // namespace
+
+template <Real T>
+Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const SvdOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const Index smaller = std::min(original.rows(), original.cols());
+  const Truncation wish = checked_wish(asked, smaller);
+  Svd<T> svd;
+  const auto clock = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+
+  // 1. ‖A‖_F, which also finds NaN and Inf; from it a scale that keeps every product within range.
+  std::optional<double> norm = original.frobenius_norm();
+  if (norm) svd.passes += 1;
+  if (!norm && wish.rank == 0) {
+    norm = frobenius_norm<T>(original.to_dense());
+    svd.passes += 1;
+  }
+  const double scale = norm ? safe_scale<T>(*norm) : 1;
+  const ScaledOperator<T> scaled(scale, original);
+  const LinearOperator<T>& A = scale == 1 ? original : scaled;
+  const MethodInput input{wish, norm ? *norm * scale : -1, options};
+
+  // 2. Nothing to do for an empty matrix, or a zero one of which a tolerance keeps nothing.
+  MethodResult<T> m;
+  std::string method;
+  if (smaller == 0 || (norm && *norm == 0 && wish.rank == 0)) {
+    method = "exact";
+    svd.reason = smaller == 0 ? "the matrix is empty" : "the matrix is zero";
+    m.U = Matrix<T>(A.rows(), 0);
+    m.V = Matrix<T>(A.cols(), 0);
+    m.converged = true;
+  } else {
+    // 3. The method, and the exact one where a truncated method finds that too much is wanted of it.
+    const Index limit = options.method == SvdMethod::automatic ? std::max<Index>(smaller / 2, 1) : smaller;
+    const Choice choice = choose(A, input, limit);
+    m = run(choice.method, A, input, limit);
+    method = name(choice.method);
+    svd.reason = choice.reason;
+    if (m.gave_up) {
+      svd.reason += fmt::format("; the wish needs more than {} columns: decided by the exact SVD", limit);
+      const Index sweeps = m.sweeps, products = m.products;
+      m = exact_method(A, input);
+      m.sweeps += sweeps, m.products += products;
+      method = "exact";
+    }
+    fix_signs(m.U, m.V);
+    if (!m.note.empty()) svd.reason += "; " + m.note;
+  }
+
+  // 4. The certificate on the factors as they are. A wish below what ‖A‖² - ‖QᵀA‖² can tell may be missed: then the
+  // exact SVD.
+  if (smaller > 0) svd.certificate = certificate_of(A, m, input.norm, options.certificate);
+  const auto missed = [&] { return wish.rank == 0 && svd.certificate.relative_error > wish.rtol; };
+  if (missed() && method != "exact" && options.method == SvdMethod::automatic) {
+    svd.reason +=
+        fmt::format("; its error of {:.3g} missed the wish: decided by the exact SVD", svd.certificate.relative_error);
+    svd.passes += m.sweeps + svd.certificate.passes;
+    m = exact_method(A, input);
+    fix_signs(m.U, m.V);
+    method = "exact";
+    svd.certificate = certificate_of(A, m, input.norm, options.certificate);
+  }
+  svd.passes += m.sweeps + svd.certificate.passes;
+  svd.converged = m.converged && !missed();
+  if (missed())
+    svd.reason += fmt::format("; the error of {:.3g} misses the wish of {:.3g}: beyond the precision of {}",
+                              svd.certificate.relative_error, wish.rtol, dtype_name<T>());
+
+  // 5. Back to the scale of the matrix.
+  if (scale != 1) {
+    for (T& s : m.S) s = static_cast<T>(static_cast<double>(s) / scale);
+    svd.certificate.error_bound /= scale;
+    svd.certificate.triplet_residual /= scale;
+    svd.reason += fmt::format("; computed on 2^{} A", std::ilogb(scale));
+  }
+  svd.U = std::move(m.U);
+  svd.S = std::move(m.S);
+  svd.V = std::move(m.V);
+  svd.method = method;
+  svd.products = m.products;
+  svd.seconds = clock();
+  return svd;
+}
+
+template Svd<float> truncated_svd(const LinearOperator<float>&, Truncation, const SvdOptions&);
+template Svd<double> truncated_svd(const LinearOperator<double>&, Truncation, const SvdOptions&);
+
+}  // namespace lowrank
