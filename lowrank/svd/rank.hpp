@@ -1,0 +1,64 @@
+#pragma once
+
+#include <lowrank/core/progress.hpp>
+#include <lowrank/op/dense.hpp>
+#include <string>
+#include <vector>
+
+namespace lowrank {
+
+enum class RankMethod { automatic, svd, qr, randomized };
+
+struct RankOptions {
+  /// Singular values above `tol` count. Negative: not given.
+  double tol = -1;
+  /// Singular values above rtol·σ₁ count. Negative: not given. With neither, NumPy's rule: max(m, n)·eps·σ₁.
+  double rtol = -1;
+  RankMethod method = RankMethod::automatic;
+  std::uint64_t seed = 0;
+  ProgressCallback progress{};
+};
+
+struct RankResult {
+  Index rank = 0;
+  double tolerance = 0;    ///< absolute
+  std::string convention;  ///< "numpy: max(m, n) * eps * sigma_max", "relative: rtol * sigma_max", "absolute"
+  std::string method;      ///< the one that decided: "svd", "qr", "randomized"
+  std::string reason;      ///< why, and what was tried before
+  /// Whether inequalities proved the rank (with probability 1 - 1e-10 where probes were used). An answer by the SVD
+  /// alone is as good as NumPy's, and certified too unless a singular value lies within rounding of the tolerance.
+  bool certified = false;
+  double sigma_max = 0;
+  double sigma_rank = 0;   ///< σ_r, the smallest that counts (0 for rank 0)
+  double sigma_next = 0;   ///< σ_{r+1}, or an upper bound of it; 0 when r = min(m, n)
+  double stable_rank = 0;  ///< ‖A‖_F² / σ₁²
+  /// All singular values where the method found them, else empty; from them, effective_rank() and rank_at_energy().
+  std::vector<double> singular_values;
+  double frobenius_norm = 0;
+  Index rows = 0, cols = 0;
+  double seconds = 0;
+};
+
+/// The numerical rank: how many singular values lie above the tolerance.
+///
+/// automatic: a randomized range finder with a certificate from both sides (σ_r(QᵀA) > tol proves rank >= r by
+/// interlacing; a probabilistic bound on σ_{r+1} <= tol proves rank <= r), or a QR for full rank; where neither closes,
+/// the SVD. The other methods fall back to the SVD likewise, and `method` and `reason` say so.
+///
+/// Throws std::invalid_argument: tol or rtol given twice or not positive, NaN or Inf in A (with its place). Throws
+/// Error when the SVD is needed and A does not fit in memory.
+template <Real T>
+RankResult matrix_rank(const LinearOperator<T>& A, const RankOptions& options = {});
+
+template <DenseArgument M>
+RankResult matrix_rank(const M& A, const RankOptions& options = {}) {
+  return matrix_rank<ScalarOf<M>>(as_operator(A), options);
+}
+
+/// exp of the entropy of σᵢ/Σσ (Roy and Vetterli 2007): a rank that counts small singular values for little.
+double effective_rank(const std::vector<double>& singular_values);
+
+/// The least r with Σ_{i<=r} σᵢ² >= energy·frobenius_norm².
+Index rank_at_energy(const std::vector<double>& singular_values, double frobenius_norm, double energy);
+
+}  // namespace lowrank

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <limits>
+#include <lowrank/svd/rank.hpp>
+#include <optional>
+
+/// The methods behind matrix_rank. A has been checked and scaled and is neither empty nor zero.
+
+namespace lowrank {
+
+/// The tolerance as a function of σ₁.
+struct ToleranceRule {
+  double absolute;  ///< negative: relative
+  double relative;
+  double at(double sigma_max) const { return absolute >= 0 ? absolute : relative * sigma_max; }
+};
+
+struct RankInput {
+  ToleranceRule rule;
+  double norm;  ///< ‖A‖_F, negative when unknown
+  const RankOptions& options;
+};
+
+/// What computed singular values are taken to be off by: half of NumPy's tolerance, which LAPACK stays well below.
+template <Real T>
+double rounding_of(const LinearOperator<T>& A, double sigma_max) {
+  return 0.5 * static_cast<double>(std::max(A.rows(), A.cols())) * std::numeric_limits<T>::epsilon() * sigma_max;
+}
+
+/// All singular values. Always decides; certified where none lies within rounding of the tolerance.
+template <Real T>
+RankResult rank_by_svd(const LinearOperator<T>& A, const RankInput& input);
+
+/// A randomized range finder that grows in blocks, with a certificate; nothing when it does not close (`why` says how)
+/// or more than `limit` columns would be needed.
+template <Real T>
+std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankInput& input, Index limit,
+                                        std::string& why);
+
+/// QR with column pivoting: σ_r >= 1/‖R₁₁⁻¹‖_F, σ_{r+1} <= ‖R₂₂‖_F (Golub and Van Loan, 5.4.2); nothing when the two do
+/// not close.
+template <Real T>
+std::optional<RankResult> rank_by_qr(const LinearOperator<T>& A, const RankInput& input, std::string& why);
+
+/// QR without pivoting, for a matrix of full rank: σ_min >= 1/‖R⁻¹‖_F; nothing when that does not prove it.
+template <Real T>
+std::optional<RankResult> full_rank_by_qr(const LinearOperator<T>& A, const RankInput& input, std::string& why);
+
+}  // namespace lowrank
