@@ -1,0 +1,124 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <lowrank/factor/factor.hpp>
+#include <lowrank/op/entries.hpp>
+
+namespace lowrank {
+
+template <Real T>
+Factors<T> make_factors(const Svd<T>& svd, Split split) {
+  std::vector<double> left(svd.S.begin(), svd.S.end()), right(svd.S.size(), 1.0);
+  if (split == Split::sqrt)
+    for (std::size_t i = 0; i < left.size(); ++i) left[i] = right[i] = std::sqrt(left[i]);
+  Factors<T> factors{Matrix<T>::copy_of(svd.U, Order::row_major),
+                     Matrix<T>::copy_of(svd.V.view().transposed(), Order::row_major)};
+  scale_columns<T>(factors.B, left);
+  scale_columns<T>(factors.A.view().transposed(), right);
+  const Index m = svd.U.rows(), n = svd.V.rows(), r = svd.rank();
+  factors.parameters_before = checked_product(m, n);
+  factors.parameters_after = checked_product(m + n, r);
+  return factors;
+}
+
+template <Real T>
+Matrix<T> apply_factors(MatrixView<const T> B, MatrixView<const T> A, MatrixView<const T> X, MatrixView<const T> bias) {
+  const Matrix<T> inner = product<T>(A, X);
+  Matrix<T> Y = product<T>(B, inner);
+  if (bias.size() == 0) return Y;
+  if (bias.rows() != Y.rows() || bias.cols() != 1)
+    throw std::invalid_argument(
+        fmt::format("apply_factors: the bias is {}x{}, the output has {} rows", bias.rows(), bias.cols(), Y.rows()));
+  for (Index j = 0; j < Y.cols(); ++j)
+    for (Index i = 0; i < Y.rows(); ++i) Y(i, j) += bias(i, 0);
+  return Y;
+}
+
+namespace {
+
+void require_shape(std::string_view what, Index rows, Index cols, Index wanted_rows, Index wanted_cols) {
+  if (rows != wanted_rows || cols != wanted_cols)
+    throw std::invalid_argument(
+        fmt::format("verify_factors: {} is {}x{}, {}x{} is needed", what, rows, cols, wanted_rows, wanted_cols));
+}
+
+template <Real T>
+void require_finite(std::string_view what, MatrixView<const T> X) {
+  try {
+    finite_norm<T>(X);
+  } catch (const std::invalid_argument& e) {
+    throw std::invalid_argument(fmt::format("verify_factors: {}: {}", what, e.what()));
+  }
+}
+
+template <Real T>
+Matrix<T> given_or_normal(const std::optional<MatrixView<const T>>& given, Index rows, Index cols, std::uint64_t seed,
+                          std::uint64_t stream) {
+  if (given) return Matrix<T>::copy_of(*given);
+  Matrix<T> X(rows, cols);
+  fill_normal<T>(X, seed, stream);
+  return X;
+}
+
+}  // namespace
+
+template <Real T>
+Verification<T> verify_factors(const LinearOperator<T>& W, MatrixView<const T> B, MatrixView<const T> A,
+                               const VerifyOptions<T>& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const Index m = W.rows(), n = W.cols();
+  require_shape("B", B.rows(), B.cols(), m, A.rows());
+  require_shape("A", A.rows(), A.cols(), B.cols(), n);
+  if (options.bias) require_shape("the bias", options.bias->rows(), options.bias->cols(), m, 1);
+  if (options.input) require_shape("the input", options.input->rows(), options.input->cols(), n, options.input->cols());
+  const Matrix<T> x = given_or_normal(options.input, n, options.inputs, options.seed, 0);
+  const Matrix<T> b = given_or_normal(options.bias, m, 1, options.seed, 1);
+  require_finite<T>("B", B);
+  require_finite<T>("A", A);
+  require_finite<T>("the input", x);
+  require_finite<T>("the bias", b);
+  double norm = 0;
+  if (const auto known = W.frobenius_norm()) norm = *known;
+
+  Verification<T> v;
+  v.tolerance = options.rtol >= 0 ? options.rtol : std::is_same_v<T, float> ? 1e-5 : 1e-10;
+  v.y = Matrix<T>(m, x.cols());
+  W.multiply(x, v.y);
+  for (Index j = 0; j < v.y.cols(); ++j)
+    for (Index i = 0; i < m; ++i) v.y(i, j) += b(i, 0);
+  v.y_factored = apply_factors<T>(B, A, x, b);
+
+  Matrix<T> difference = v.y.clone();
+  for (Index j = 0; j < difference.cols(); ++j)
+    for (Index i = 0; i < m; ++i) {
+      difference(i, j) -= v.y_factored(i, j);
+      // NaN must not slip through a comparison.
+      const double off = std::abs(static_cast<double>(difference(i, j)));
+      if (!(off <= v.max_abs_error)) v.max_abs_error = off;
+    }
+  const std::vector<double> errors = column_norms<T>(difference), sizes = column_norms<T>(v.y),
+                            inputs = column_norms<T>(x);
+  for (std::size_t j = 0; j < errors.size(); ++j) {
+    const double typical = norm * inputs[j] / std::sqrt(static_cast<double>(std::max<Index>(n, 1)));
+    const double size = std::max(sizes[j], typical);
+    const double relative = errors[j] == 0 ? 0 : errors[j] / size;
+    if (!(relative <= v.relative_error)) v.relative_error = relative;
+  }
+  v.equal = v.relative_error <= v.tolerance;
+  v.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return v;
+}
+
+#define LOWRANK_INSTANTIATE(T)                                                                                \
+  template Factors<T> make_factors(const Svd<T>&, Split);                                                     \
+  template Matrix<T> apply_factors(MatrixView<const T>, MatrixView<const T>, MatrixView<const T>,             \
+                                   MatrixView<const T>);                                                      \
+  template Verification<T> verify_factors(const LinearOperator<T>&, MatrixView<const T>, MatrixView<const T>, \
+                                          const VerifyOptions<T>&);
+LOWRANK_INSTANTIATE(float)
+LOWRANK_INSTANTIATE(double)
+#undef LOWRANK_INSTANTIATE
+
+}  // namespace lowrank
