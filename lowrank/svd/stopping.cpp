@@ -9,12 +9,15 @@ StoppingRule::StoppingRule(Truncation wish, double norm, double excess, double e
     : wish_(wish), norm_(norm), excess_(excess), eps_(eps), smaller_(smaller) {}
 
 /// ‖A‖² - ‖QᵀA‖². Where that cancels, the singular values outside are taken to be no larger than the last Ritz value.
+/// Nothing when ‖A‖ is not known: what is left out is then no more than the Ritz values beyond the wish, the strictest
+/// reading.
 double StoppingRule::energy_outside(const std::vector<double>& ritz, double inside) const {
+  if (norm_ < 0) return 0;
   const double noise = 16 * eps_ * inside;
-  const double outside = norm_ < 0 ? 0 : norm_ * norm_ - inside;
-  if (norm_ >= 0 && outside > noise) return outside;
+  const double outside = norm_ * norm_ - inside;
+  if (outside > noise) return outside;
   const double last = ritz.back(), count = static_cast<double>(smaller_) - static_cast<double>(ritz.size());
-  return norm_ < 0 ? count * last * last : std::min(noise, count * last * last);
+  return std::min(noise, count * last * last);
 }
 
 double allowed_energy(double rtol, double norm, double eps) {
