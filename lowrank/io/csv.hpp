@@ -1,0 +1,19 @@
+#pragma once
+
+#include <lowrank/io/dense_array.hpp>
+#include <lowrank/io/file_bytes.hpp>
+
+namespace lowrank {
+
+/// Numbers as text, a row a line, separated by commas, semicolons, tabs or blanks (found from the first line). Blank
+/// lines and what follows a '#' are skipped; a first line without any number is a header (noted). nan, inf and a
+/// leading '+' are read; numbers may be quoted. Throws Error with line and column (of the table, from 1): a word, an
+/// empty field, a row of another length, no number at all.
+DenseArray read_csv(const FileBytes& file);
+
+/// Writes a row a line with the fewest digits that read back as the same T; tabs for a name ending in ".tsv", else
+/// commas. Throws std::invalid_argument for a matrix without entries, whose shape text cannot tell.
+template <Real T>
+void save_csv(const std::string& path, MatrixView<const T> values);
+
+}  // namespace lowrank
