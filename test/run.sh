@@ -3,6 +3,7 @@
 # Arguments go to the test program, e.g. --test-case='*rank*'. BUILD names another build folder.
 set -eu
 cd "$(dirname "$0")/.."
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 build=${BUILD:-build}
 
 sh tools/bootstrap.sh dataset-fashion-mnist

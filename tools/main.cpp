@@ -1,7 +1,9 @@
 #include <fmt/core.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <lowrank/core/error.hpp>
 #include <new>
 #include <string_view>
@@ -75,11 +77,20 @@ int dispatch(int argc, char** argv) {
   return complain("lowrank", fmt::format("there is no subcommand or option '{}' (see lowrank --help)", first), usage);
 }
 
+/// OpenMP's threads spin while they wait, which on a busy machine turns milliseconds into seconds. The policy is read
+/// from the environment before main begins, so where the user has not chosen one the command starts again with it set.
+void wait_without_spinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  execv("/proc/self/exe", argv);  // Comes back only where there is no /proc; then it spins.
+}
+
 }  // namespace
 }  // namespace lowrank::tools
 
 int main(int argc, char** argv) {
   // A reader that goes away is found when stdout is written, after output files are complete.
   signal(SIGPIPE, SIG_IGN);
+  if (argc > 2) lowrank::tools::wait_without_spinning(argv);
   return lowrank::tools::dispatch(argc, argv);
 }

@@ -49,6 +49,7 @@ template <Real T>
 class AdjointOperator final : public LinearOperator<T> {
  public:
   explicit AdjointOperator(const LinearOperator<T>& A) : A_(A) {}
+  AdjointOperator(const AdjointOperator&) = delete;  // It would copy where the adjoint of an adjoint is meant.
 
   Index rows() const override { return A_.cols(); }
   Index cols() const override { return A_.rows(); }

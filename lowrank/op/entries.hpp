@@ -21,7 +21,7 @@ double finite_norm(MatrixView<const T> X, Index first_row = 0, Index first_col =
   if (std::isfinite(norm)) return norm;
   if (const auto place = first_nonfinite<T>(X))
     refuse_nonfinite(static_cast<double>(X(place->row, place->col)), first_row + place->row, first_col + place->col);
-  return norm;
+  throw std::invalid_argument("the Frobenius norm of the matrix is beyond the range of double");
 }
 
 /// ‖X - L·R‖_F, the difference formed in blocks of rows small enough for the cache to help and wide enough for BLAS.

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <lowrank/op/linear_operator.hpp>
 
@@ -23,6 +25,31 @@ Matrix<T> LinearOperator<T>::to_dense() const {
   return A;
 }
 
+namespace {
+
+void check(const std::string& kind, const char* product, Index rows, Index cols, Index x_rows, Index x_cols,
+           Index y_rows, Index y_cols) {
+  if (x_rows != cols || y_rows != rows || x_cols != y_cols)
+    throw std::invalid_argument(fmt::format("{} operator, {}: {}x{} times {}x{} does not give {}x{}", kind, product,
+                                            rows, cols, x_rows, x_cols, y_rows, y_cols));
+}
+
+}  // namespace
+
+template <Real T>
+void check_panels(const LinearOperator<T>& A, MatrixView<const T> X, MatrixView<const T> Y) {
+  check(A.kind(), "multiply", A.rows(), A.cols(), X.rows(), X.cols(), Y.rows(), Y.cols());
+}
+
+template <Real T>
+void check_adjoint_panels(const LinearOperator<T>& A, MatrixView<const T> X, MatrixView<const T> Y) {
+  check(A.kind(), "multiply_adjoint", A.cols(), A.rows(), X.rows(), X.cols(), Y.rows(), Y.cols());
+}
+
+template void check_panels(const LinearOperator<float>&, MatrixView<const float>, MatrixView<const float>);
+template void check_panels(const LinearOperator<double>&, MatrixView<const double>, MatrixView<const double>);
+template void check_adjoint_panels(const LinearOperator<float>&, MatrixView<const float>, MatrixView<const float>);
+template void check_adjoint_panels(const LinearOperator<double>&, MatrixView<const double>, MatrixView<const double>);
 template class LinearOperator<float>;
 template class LinearOperator<double>;
 

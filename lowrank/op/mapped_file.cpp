@@ -34,6 +34,10 @@ MappedFileOperator<T>::MappedFileOperator(FileLayout<T> layout, Index block_byte
   if (file_ < 0) throw Error(fmt::format("{}: {}", layout_.path, std::strerror(errno)));
   const Index bytes = checked_product(checked_product(layout_.rows, layout_.cols), sizeof(T));
   struct stat status {};
+  if (fstat(file_, &status) == 0 && !S_ISREG(status.st_mode)) {
+    close(file_);
+    throw Error(fmt::format("{}: not a regular file", layout_.path));
+  }
   if (fstat(file_, &status) != 0 || status.st_size - layout_.offset < bytes) {
     close(file_);
     throw Error(fmt::format("{}: {} bytes of data are needed from byte {} on, the file has {}", layout_.path, bytes,
@@ -77,6 +81,8 @@ void MappedFileOperator<T>::sweep(Visit&& visit) const {
 
 template <Real T>
 void MappedFileOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) const {
+  check_panels<T>(*this, X, Y);
+  if (X.rows() == 0) fill<T>(Y, T(0));
   if (layout_.order == Order::row_major) {
     sweep([&](MatrixView<const T> A, Index row, Index) {
       lowrank::multiply<T>(T(1), A, X, T(0), Y.middle_rows(row, A.rows()));
@@ -91,6 +97,8 @@ void MappedFileOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) con
 
 template <Real T>
 void MappedFileOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const {
+  check_adjoint_panels<T>(*this, X, Y);
+  if (X.rows() == 0) fill<T>(Y, T(0));
   if (layout_.order == Order::col_major) {
     sweep([&](MatrixView<const T> A, Index, Index col) {
       lowrank::multiply<T>(T(1), A.transposed(), X, T(0), Y.middle_rows(col, A.cols()));
@@ -106,7 +114,10 @@ void MappedFileOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T
 template <Real T>
 void MappedFileOperator<T>::multiply_normal(MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z) const {
   if (layout_.order == Order::col_major) return LinearOperator<T>::multiply_normal(X, Y, Z);
+  check_panels<T>(*this, X, Y);
+  check_adjoint_panels<T>(*this, Y, Z);
   fill<T>(Z, T(0));
+  if (X.rows() == 0) fill<T>(Y, T(0));
   sweep([&](MatrixView<const T> A, Index row, Index) {
     const MatrixView<T> part = Y.middle_rows(row, A.rows());
     lowrank::multiply<T>(T(1), A, X, T(0), part);

@@ -58,11 +58,13 @@ const SparseMatrix<T>& SparseOperator<T>::adjoint() const {
 
 template <Real T>
 void SparseOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) const {
+  check_panels<T>(*this, X, Y);
   rows_times_panel<T>(*A_, X, Y);
 }
 
 template <Real T>
 void SparseOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const {
+  check_adjoint_panels<T>(*this, X, Y);
   rows_times_panel<T>(adjoint(), X, Y);
 }
 

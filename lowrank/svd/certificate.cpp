@@ -124,7 +124,9 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
     c.relative_error_method = "probes";
     return c;
   }
-  const double square = *norm * *norm - 2 * overlap + kept, noise = 2 * eps * *norm * *norm;
+  // The difference of the norms is good to about 32·eps·‖A‖²: where that is more than a few per cent of it, E is
+  // formed.
+  const double square = *norm * *norm - 2 * overlap + kept, noise = 32 * eps * *norm * *norm;
   if (square > 32 * noise) {
     error = std::sqrt(square + noise);
     c.relative_error_method = "norms";
@@ -133,7 +135,7 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
     c.relative_error_method = "residual";
     c.passes += 1;
   } else {
-    error = std::sqrt(std::max(square, 0.0) + 32 * noise);
+    error = std::sqrt(std::max(square, 0.0) + 2 * noise);
     c.relative_error_method = "norms, bounded by rounding";
   }
   c.relative_error = *norm > 0 ? error / *norm : 0;

@@ -22,6 +22,7 @@ std::string_view name(SvdDriver driver) {
 
 template <Real T>
 MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& input) {
+  if (input.options.progress) input.options.progress({"exact SVD", -1});
   const auto entries = A.entries();
   ThinSvd<T> full = entries ? thin_svd<T>(*entries) : thin_svd<T>(A.to_dense());
   const Index r = rank_for(full.S, input.wish);

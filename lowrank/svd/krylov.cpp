@@ -83,7 +83,8 @@ MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& inp
     const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(core));
     const StoppingRule::Verdict verdict = rule.judge(ritz.S);
     if (options.progress) options.progress({"block Krylov", -1});
-    const bool full = Q.cols() + b > std::min(A.rows(), A.cols());
+    const Index left = std::min(A.rows(), A.cols()) - Q.cols();
+    const bool full = left == 0;  // The basis is the whole space.
     const bool last = full || result.products >= options.max_products;
     if ((verdict.settled && Q.cols() > b) || last) {
       const Index k = std::min<Index>(verdict.rank, Q.cols());
@@ -98,7 +99,7 @@ MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& inp
       result.gave_up = true;
       return result;
     }
-    X = std::move(W);
+    X = b <= left ? std::move(W) : Matrix<T>::copy_of(W.left_cols(left));
   }
 }
 

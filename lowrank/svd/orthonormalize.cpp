@@ -1,6 +1,9 @@
+#include <fmt/core.h>
+
 #include <Eigen/Cholesky>
 #include <cmath>
 #include <limits>
+#include <lowrank/core/error.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
 namespace lowrank {
@@ -66,19 +69,34 @@ Eigen::MatrixXd project_out(MatrixView<const T> Q, MatrixView<T> Y) {
 
 template <Real T>
 BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y) {
+  constexpr double eps = std::numeric_limits<T>::epsilon();
+  constexpr int max_passes = 8;
   BlockCoefficients result{Matrix<double>(Q.cols(), Y.cols()), Matrix<double>(Y.cols(), Y.cols())};
   auto C = result.C.eigen();
   auto R = result.R.eigen();
   C.setZero();
   R.setIdentity();
-  // "Twice is enough" for full-rank blocks; a rank-deficient one brings in directions of its own, once more for those.
-  for (int pass = 0; pass < 3; ++pass) {
-    C += project_out<T>(Q, Y) * R;
-    const Matrix<double> step = orthonormalize<T>(Y);
-    R = Eigen::MatrixXd(step.eigen().triangularView<Eigen::Upper>() * R);
-    if (pass > 0 && distance_to_identity(step) < 0.5) break;
+  // Invariant: Y_old = Q·C + Y·R.
+  for (int pass = 0; pass < max_passes; ++pass) {
+    const std::vector<double> before = column_norms<T>(Y);
+    const Eigen::MatrixXd step = project_out<T>(Q, Y);
+    C += step * R;
+    const double overlap = step.size() > 0 ? step.cwiseAbs().maxCoeff() : 0.0;
+    if (pass > 0 && overlap <= 32 * eps) return result;
+    // What is left of a column that lay in the span of Q is rounding: a random direction takes its place, with
+    // coefficient 0.
+    const std::vector<double> after = column_norms<T>(Y);
+    for (std::size_t j = 0; j < after.size(); ++j) {
+      if (after[j] > 64 * eps * before[j]) continue;
+      const Index column = static_cast<Index>(j);
+      fill_normal<T>(Y.col(column), static_cast<std::uint64_t>(pass), static_cast<std::uint64_t>(j));
+      R.row(column).setZero();
+    }
+    const Matrix<double> factor = orthonormalize<T>(Y);
+    R = Eigen::MatrixXd(factor.eigen().triangularView<Eigen::Upper>() * R);
   }
-  return result;
+  throw Error(fmt::format("a block of {} columns could not be made orthogonal to {} others of length {}", Y.cols(),
+                          Q.cols(), Y.rows()));
 }
 
 template <Real T>

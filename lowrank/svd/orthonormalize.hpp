@@ -13,8 +13,9 @@ namespace lowrank {
 template <Real T>
 Matrix<double> orthonormalize(MatrixView<T> X);
 
-/// Y ← orthonormal basis of (I - QQᵀ)·Y for an orthonormal Q, projected and orthonormalized twice. Returns the pair of
-/// coefficients: Y_old = Q·C + Y·R.
+/// Y ← an orthonormal basis of (I - QQᵀ)·Y for an orthonormal Q with Q.cols() + Y.cols() <= Y.rows(), projected and
+/// orthonormalized until max |QᵀY| is of the order of rounding. Columns that lie in the span of Q give way to random
+/// directions. Returns the coefficients: Y_old = Q·C + Y·R.
 struct BlockCoefficients {
   Matrix<double> C, R;
 };

@@ -6,6 +6,7 @@
 #include <lowrank/op/compose.hpp>
 #include <lowrank/svd/rank.hpp>
 #include <lowrank/svd/rank_methods.hpp>
+#include <lowrank/svd/scaling.hpp>
 
 namespace lowrank {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 void check_options(const RankOptions& options) {
   if (options.tol >= 0 && options.rtol >= 0)
     throw std::invalid_argument("matrix_rank: only one of tol and rtol can be given");
-  if (options.tol == 0 || options.rtol == 0 || std::isnan(options.tol) || std::isnan(options.rtol) || options.rtol >= 1)
+  if (options.tol == 0 || options.rtol == 0 || std::isnan(options.tol) || std::isinf(options.tol) ||
+      std::isnan(options.rtol) || options.rtol >= 1)
     throw std::invalid_argument(
         fmt::format("matrix_rank: a tolerance must be positive, a relative one below 1; got tol {} and rtol {}",
                     options.tol, options.rtol));
@@ -23,15 +25,14 @@ void check_options(const RankOptions& options) {
 template <Real T>
 RankResult decide(const LinearOperator<T>& A, const RankInput& input) {
   const Index smaller = std::min(A.rows(), A.cols());
-  constexpr Index small = 256;
+  constexpr Index small = 500;
   const RankMethod method = input.options.method;
   std::string why, tried;
   const auto note = [&] { tried += (tried.empty() ? "" : "; ") + why; };
   std::optional<RankResult> result;
   if (method == RankMethod::randomized || (method == RankMethod::automatic && smaller > small)) {
     // Beyond a quarter of the smaller side the range costs more than a QR.
-    const Index limit =
-        method == RankMethod::randomized || !A.entries() ? smaller : std::max<Index>(smaller / 4, small);
+    const Index limit = method == RankMethod::randomized || !A.entries() ? smaller : smaller / 4;
     if ((result = rank_by_range(A, input, limit, why))) return *result;
     note();
     if (method == RankMethod::automatic) {
@@ -98,13 +99,10 @@ RankResult matrix_rank(const LinearOperator<T>& original, const RankOptions& opt
     result.reason = m == 0 || n == 0 ? "the matrix is empty" : "the matrix is zero";
     result.tolerance = rule.at(0);
   } else {
-    const double scale = norm ? std::ldexp(1.0, -std::ilogb(*norm)) : 1.0;
-    constexpr double far = std::is_same_v<T, float> ? 1e12 : 1e100;
-    const bool needed = norm && (*norm > far || *norm < 1 / far);
-    const double by = needed ? scale : 1.0;
+    const double by = norm ? safe_scale<T>(*norm) : 1.0;
     if (rule.absolute > 0) rule.absolute *= by;
     const ScaledOperator<T> scaled(by, original);
-    const LinearOperator<T>& A = needed ? static_cast<const LinearOperator<T>&>(scaled) : original;
+    const LinearOperator<T>& A = by == 1 ? original : scaled;
     result = decide(A, RankInput{rule, norm ? *norm * by : -1.0, options});
     for (double* value : {&result.tolerance, &result.sigma_max, &result.sigma_rank, &result.sigma_next}) *value /= by;
     for (double& value : result.singular_values) value /= by;

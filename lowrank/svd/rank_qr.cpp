@@ -15,8 +15,8 @@ struct Interval {
 /// σ₁ of a matrix: a Ritz value from below, and from above σ₁² <= σ̂₁² + ‖A - σ̂₁·u·vᵀ‖₂² with the certificate's bound.
 template <Real T>
 Interval largest_singular_value(const LinearOperator<T>& A, std::uint64_t seed) {
-  SvdOptions options{.method = SvdMethod::krylov, .excess = 1e-6, .seed = seed};
-  options.max_products = 40;
+  SvdOptions options{.method = SvdMethod::krylov, .excess = 1e-12, .seed = seed};
+  options.max_products = 60;
   const Svd<T> top = truncated_svd<T>(A, {.rank = 1}, options);
   const double sigma = static_cast<double>(top.S.front());
   return {sigma, std::hypot(sigma, top.certificate.error_bound)};

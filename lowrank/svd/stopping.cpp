@@ -21,7 +21,7 @@ double StoppingRule::energy_outside(const std::vector<double>& ritz, double insi
 }
 
 double allowed_energy(double rtol, double norm, double eps) {
-  return std::max(rtol * rtol - 4 * eps, 0.98 * rtol * rtol) * norm * norm;
+  return std::max(rtol * rtol - 36 * eps, 0.96 * rtol * rtol) * norm * norm;
 }
 
 Index least_rank(const std::vector<double>& values, double outside, double allowed) {
@@ -53,7 +53,9 @@ double StoppingRule::expected_gain(const std::vector<double>& ritz, Index rank, 
   }
   double expected = gain;
   if (std::isfinite(gain)) {
-    const double ratio = last_gain_ > 0 ? std::clamp(gain / last_gain_, 0.5, 0.95) : 0.5;
+    // A gain far below the last one begins a slower phase, of which nothing is known yet.
+    double ratio = last_gain_ > 0 ? gain / last_gain_ : 0;
+    ratio = ratio < 0.25 ? 0.7 : std::clamp(ratio, 0.5, 0.95);
     expected = gain * ratio / (1 - ratio);
   }
   last_gain_ = std::isfinite(gain) ? gain : -1;
@@ -71,16 +73,15 @@ StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
   verdict.met = verdict.rank <= have;
   if (verdict.met) {
     const double expected = expected_gain(ritz, verdict.rank, outside);
-    if (wish_.rank > 0) {
-      double tail = outside;
-      for (Index i = verdict.rank; i < have; ++i)
-        tail += ritz[static_cast<std::size_t>(i)] * ritz[static_cast<std::size_t>(i)];
-      // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate.
-      verdict.settled = expected <= excess_ * tail || expected <= 8 * eps_ * eps_ * inside;
-    } else {
-      // What the gain would save in rank is at most 2 % or one triplet.
+    double tail = outside;
+    for (Index i = verdict.rank; i < have; ++i)
+      tail += ritz[static_cast<std::size_t>(i)] * ritz[static_cast<std::size_t>(i)];
+    // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate.
+    verdict.settled = expected <= excess_ * tail || expected <= 8 * eps_ * eps_ * inside;
+    if (wish_.rank == 0) {
+      // And what the gain would save in rank is at most 2 % or one triplet.
       const Index least = rank_for_wish(ritz, std::max(0.0, outside - expected));
-      verdict.settled = verdict.rank - least <= std::max<Index>(1, verdict.rank / 50);
+      verdict.settled = verdict.settled && verdict.rank - least <= std::max<Index>(1, verdict.rank / 50);
     }
   } else {
     last_gain_ = -1;

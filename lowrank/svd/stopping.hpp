@@ -18,7 +18,7 @@ Index least_rank(const std::vector<double>& values, double outside, double allow
 /// Ritz values only grow towards the singular values, so what Σ_{i<=r} σ̂ᵢ² can still gain is what the error is above
 /// the best possible one. It is bounded in two ways: by the energy outside the basis, ‖A‖² - ‖QᵀA‖² (Ky Fan), which
 /// settles fast decaying spectra at once; else by extrapolating the gains of the last steps as a geometric series whose
-/// ratio is taken no better than 1/2.
+/// ratio is taken no better than 1/2, and 0.7 where a slower phase begins.
 class StoppingRule {
  public:
   struct Verdict {

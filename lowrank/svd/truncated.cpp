@@ -6,12 +6,15 @@
 #include <limits>
 #include <lowrank/op/compose.hpp>
 #include <lowrank/svd/methods.hpp>
+#include <lowrank/svd/scaling.hpp>
 
 namespace lowrank {
 namespace {
 
-/// The wish as a rank or an rtol, checked.
-Truncation checked_wish(Truncation wish, Index smaller) {
+/// The wish as a rank or an rtol, checked. All of the energy means all but what is rounding.
+template <Real T>
+Truncation checked_wish(Truncation wish, Index rows, Index cols) {
+  const Index smaller = std::min(rows, cols);
   const int given = (wish.rank != 0) + (wish.energy != 0) + (wish.rtol != 0);
   if (given != 1)
     throw std::invalid_argument(
@@ -24,19 +27,12 @@ Truncation checked_wish(Truncation wish, Index smaller) {
   if (wish.energy != 0) {
     if (!(wish.energy > 0 && wish.energy <= 1))
       throw std::invalid_argument(fmt::format("truncated_svd: the energy must lie in (0, 1], not {}", wish.energy));
-    return {.rtol = std::sqrt(1 - wish.energy)};
+    const double rounding = static_cast<double>(std::max(rows, cols)) * std::numeric_limits<T>::epsilon();
+    return {.rtol = std::max(std::sqrt(1 - wish.energy), std::min(rounding, 0.5))};
   }
   if (wish.rank == 0 && !(wish.rtol > 0 && wish.rtol < 1))
     throw std::invalid_argument(fmt::format("truncated_svd: rtol must lie in (0, 1), not {}", wish.rtol));
   return wish;
-}
-
-/// A power of two that brings ‖A‖ to about 1 where squares or sums of products could leave the range of T, else 1.
-template <Real T>
-double safe_scale(double norm) {
-  constexpr double far = std::is_same_v<T, float> ? 1e12 : 1e100;
-  if (!(norm > 0) || (norm < far && norm > 1 / far)) return 1;
-  return std::ldexp(1.0, -std::ilogb(norm));
 }
 
 struct Choice {
@@ -106,7 +102,7 @@ template <Real T>
 Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const SvdOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const Index smaller = std::min(original.rows(), original.cols());
-  const Truncation wish = checked_wish(asked, smaller);
+  const Truncation wish = checked_wish<T>(asked, original.rows(), original.cols());
   Svd<T> svd;
   const auto clock = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
 
@@ -125,6 +121,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   // 2. Nothing to do for an empty matrix, or a zero one of which a tolerance keeps nothing.
   MethodResult<T> m;
   std::string method;
+  const Index limit = options.method == SvdMethod::automatic ? std::max<Index>(smaller / 2, 1) : smaller;
   if (smaller == 0 || (norm && *norm == 0 && wish.rank == 0)) {
     method = "exact";
     svd.reason = smaller == 0 ? "the matrix is empty" : "the matrix is zero";
@@ -133,7 +130,6 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     m.converged = true;
   } else {
     // 3. The method, and the exact one where a truncated method finds that too much is wanted of it.
-    const Index limit = options.method == SvdMethod::automatic ? std::max<Index>(smaller / 2, 1) : smaller;
     const Choice choice = choose(A, input, limit);
     m = run(choice.method, A, input, limit);
     method = name(choice.method);
@@ -153,20 +149,31 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   // exact SVD.
   if (smaller > 0) svd.certificate = certificate_of(A, m, input.norm, options.certificate);
   const auto missed = [&] { return wish.rank == 0 && svd.certificate.relative_error > wish.rtol; };
-  if (missed() && method != "exact" && options.method == SvdMethod::automatic) {
-    svd.reason +=
-        fmt::format("; its error of {:.3g} missed the wish: decided by the exact SVD", svd.certificate.relative_error);
+  const auto again = [&](SvdMethod next, const MethodInput& with) {
+    const double error = svd.certificate.relative_error;
     svd.passes += m.sweeps + svd.certificate.passes;
-    m = exact_method(A, input);
+    m = run(next, A, with, limit);
+    if (m.gave_up) m = exact_method(A, with), next = SvdMethod::exact;
+    method = name(next);
     fix_signs(m.U, m.V);
-    method = "exact";
     svd.certificate = certificate_of(A, m, input.norm, options.certificate);
+    return error;
+  };
+  constexpr int tightenings = 3;
+  double rtol = wish.rtol;
+  for (int i = 0; i < tightenings && missed() && method != "exact"; ++i) {
+    rtol *= 0.95 * wish.rtol / svd.certificate.relative_error;
+    again(method == "krylov" ? SvdMethod::krylov : SvdMethod::randomized, {{.rtol = rtol}, input.norm, options});
   }
+  if (missed() && method != "exact" && options.method == SvdMethod::automatic)
+    svd.reason +=
+        fmt::format("; an error of {:.3g} missed the wish: decided by the exact SVD", again(SvdMethod::exact, input));
   svd.passes += m.sweeps + svd.certificate.passes;
   svd.converged = m.converged && !missed();
   if (missed())
-    svd.reason += fmt::format("; the error of {:.3g} misses the wish of {:.3g}: beyond the precision of {}",
-                              svd.certificate.relative_error, wish.rtol, dtype_name<T>());
+    svd.reason +=
+        fmt::format("; the error of {:.3g} misses the wish of {:.3g}{}", svd.certificate.relative_error, wish.rtol,
+                    method == "exact" ? fmt::format(": beyond the precision of {}", dtype_name<T>()) : "");
 
   // 5. Back to the scale of the matrix.
   if (scale != 1) {

@@ -1,0 +1,105 @@
+#include <doctest/doctest.h>
+#include <hwy/targets.h>
+
+#include <cmath>
+#include <limits>
+#include <lowrank/core/primitives.hpp>
+#include <lowrank/cpu/panel_multiply.hpp>
+#include <vector>
+
+using namespace lowrank;
+
+namespace {
+
+/// A view of rows×cols in a larger buffer, so that the leading dimension has a gap.
+template <Real T>
+struct Gapped {
+  Matrix<T> buffer;
+  MatrixView<T> view;
+  Gapped(Index rows, Index cols, Order order, Index gap, std::uint64_t stream)
+      : buffer(rows + gap, cols + gap, order), view(buffer.view().block(0, 0, rows, cols)) {
+    fill_normal<T>(buffer, 7, stream);
+  }
+};
+
+/// Largest |C - reference| over the bound n·eps·Σ|a||x| + |beta·c| that a sum of n terms obeys.
+template <Real T>
+double worst_ratio(T alpha, MatrixView<const T> A, MatrixView<const T> X, T beta, MatrixView<const T> before,
+                   MatrixView<const T> C) {
+  double worst = 0;
+  for (Index j = 0; j < C.cols(); ++j)
+    for (Index i = 0; i < C.rows(); ++i) {
+      double sum = 0, size = 0;
+      for (Index l = 0; l < A.cols(); ++l) {
+        const double term = static_cast<double>(A(i, l)) * static_cast<double>(X(l, j));
+        sum += term;
+        size += std::abs(term);
+      }
+      const double old = beta == T(0) ? 0.0 : static_cast<double>(beta) * static_cast<double>(before(i, j));
+      const double bound = std::numeric_limits<T>::epsilon() *
+                               (std::abs(alpha) * size * std::sqrt(static_cast<double>(A.cols())) + std::abs(old)) +
+                           1e-300;
+      worst =
+          std::max(worst, std::abs(static_cast<double>(C(i, j)) - (static_cast<double>(alpha) * sum + old)) / bound);
+    }
+  return worst;
+}
+
+/// The dispatch goes to this instruction set; 0 goes back to the best one.
+void use(std::int64_t target) {
+  hwy::SetSupportedTargetsForTest(target);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+template <Real T>
+void check_all_shapes() {
+  const std::vector<std::pair<Index, Index>> sizes = {{1, 1},    {23, 130},  {24, 128}, {25, 127},
+                                                      {97, 300}, {200, 129}, {401, 260}};
+  for (const auto& [m, n] : sizes)
+    for (const Index k : {1, 3, 8, 15, 16, 17, 33, 48, 65, 100, 130})
+      for (const Order order_a : {Order::col_major, Order::row_major})
+        for (const Order order_c : {Order::col_major, Order::row_major}) {
+          const Gapped<T> A(m, n, order_a, 3, 1), X(n, k, order_c, 2, 2);
+          Gapped<T> C(m, k, order_c, 5, 3);
+          const Matrix<T> before = Matrix<T>::copy_of(C.view);
+          const Matrix<T> whole_before = C.buffer.clone();
+          const T alpha = T(-1.5), beta = k % 2 == 0 ? T(0) : T(0.5);
+          panel_multiply<T>(alpha, A.view, X.view, beta, C.view);
+          CAPTURE(m);
+          CAPTURE(n);
+          CAPTURE(k);
+          CHECK(worst_ratio<T>(alpha, A.view, X.view, beta, before, C.view) < 2);
+          // Nothing beside C is touched.
+          for (Index j = 0; j < C.buffer.cols(); ++j)
+            for (Index i = 0; i < C.buffer.rows(); ++i)
+              if (i >= m || j >= k) REQUIRE(C.buffer(i, j) == whole_before(i, j));
+        }
+}
+
+}  // namespace
+
+TEST_CASE("panel_multiply: every remainder, order and leading dimension against plain sums, on every instruction set") {
+  for (const int64_t target :
+       {static_cast<int64_t>(HWY_AVX3), static_cast<int64_t>(HWY_AVX2), static_cast<int64_t>(HWY_SSE4)}) {
+    if ((hwy::SupportedTargets() & target) == 0) continue;
+    use(target);
+    CAPTURE(hwy::TargetName(target));
+    check_all_shapes<float>();
+    check_all_shapes<double>();
+    use(0);
+  }
+}
+
+TEST_CASE("panel_multiply: beta = 0 does not read C, and the threads do not show") {
+  Matrix<float> A(500, 300, Order::row_major), X(300, 20), C(500, 20), D(500, 20);
+  fill_normal<float>(A, 1, 1);
+  fill_normal<float>(X, 1, 2);
+  fill<float>(C, std::numeric_limits<float>::quiet_NaN());
+  set_threads(1);
+  panel_multiply<float>(1, A, X, 0, C);
+  set_threads(2);
+  panel_multiply<float>(1, A, X, 0, D);
+  set_threads(0);
+  for (Index j = 0; j < 20; ++j)
+    for (Index i = 0; i < 500; ++i) REQUIRE(C(i, j) == D(i, j));
+}
