@@ -3,7 +3,7 @@
 # is left alone. The one list of dependencies; names after the options are further packages wanted.
 set -eu
 
-packages="g++ meson ninja-build pkg-config libopenblas-openmp-dev liblapacke-dev libeigen3-dev librandom123-dev libfmt-dev
+packages="g++ meson ninja-build pkg-config libopenblas-openmp-dev liblapacke-dev libeigen3-dev librandom123-dev libfmt-dev libhwy-dev
 nlohmann-json3-dev libcli11-dev zlib1g-dev doctest-dev $*"
 
 # Any OpenBLAS does; the OpenMP build shares its threads with the library's own loops.

@@ -8,6 +8,8 @@ namespace lowrank {
 
 template <Real T>
 class Primitives;
+template <Real T>
+class TrainingPrimitives;
 
 /// Where matrices live and where the work on them is done. An algorithm never asks which device it is
 /// given: it calls the functions of primitives.hpp, and the device of their arguments does the work.
@@ -27,9 +29,20 @@ class Device {
       return primitives_f64();
   }
 
+  /// See training.hpp.
+  template <Real T>
+  const TrainingPrimitives<T>& training() const {
+    if constexpr (std::is_same_v<T, float>)
+      return training_f32();
+    else
+      return training_f64();
+  }
+
  protected:
   virtual const Primitives<float>& primitives_f32() const = 0;
   virtual const Primitives<double>& primitives_f64() const = 0;
+  virtual const TrainingPrimitives<float>& training_f32() const = 0;
+  virtual const TrainingPrimitives<double>& training_f64() const = 0;
 };
 
 /// The CPU: OpenBLAS and LAPACKE.
@@ -38,6 +51,20 @@ Device& host_device();
 /// How many threads the host device uses. `count` < 1 means every core the process may run on.
 void set_threads(int count);
 int threads();
+
+/// As many threads as given while it lives, then as many as before.
+class ScopedThreads {
+ public:
+  explicit ScopedThreads(int count);
+  ~ScopedThreads();
+  ScopedThreads(const ScopedThreads&) = delete;
+  ScopedThreads& operator=(const ScopedThreads&) = delete;
+
+  int before() const { return loops_; }
+
+ private:
+  int loops_, blas_;
+};
 
 /// Bytes of memory that the host can still give (what the system calls available, or less inside a
 /// memory-limited group).

@@ -3,12 +3,21 @@
 #include <cblas.h>
 #include <lapacke.h>
 
+#include <algorithm>
+#include <lowrank/core/device.hpp>
 #include <lowrank/core/types.hpp>
 
 /// CBLAS and LAPACKE by overloading on the scalar type, only what the host device calls. All matrices are column-major
 /// for LAPACK.
 
 namespace lowrank::blas {
+
+/// Threads for a LAPACK factorization of m×n: one where it is small. LAPACK calls BLAS thousands of times, and each
+/// call of several threads ends in a wait for the last of them, which on a busy machine takes longer than the work.
+inline int lapack_threads(Index m, Index n) {
+  constexpr double small = 512.0 * 512.0 * 512.0;
+  return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::min(m, n)) <= small ? 1 : threads();
+}
 
 inline void gemm(CBLAS_ORDER order, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha,
                  const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc) {

@@ -5,6 +5,7 @@
 #include <lowrank/core/error.hpp>
 #include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
+#include <lowrank/cpu/panel_multiply.hpp>
 
 namespace lowrank {
 namespace {
@@ -41,6 +42,7 @@ void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<cons
       for (Index i = 0; i < C.rows(); ++i) C(i, j) = beta == T(0) ? T(0) : beta * C(i, j);
     return;
   }
+  if (panel_multiply_suits<T>(A, B)) return panel_multiply<T>(alpha, A, B, beta, C);
   blas::gemm(cblas_order(C.order()), transposed(A), transposed(B), blas_int(C.rows()), blas_int(C.cols()),
              blas_int(A.cols()), alpha, A.data(), blas_int(A.ld()), B.data(), blas_int(B.ld()), beta, C.data(),
              blas_int(C.ld()));
@@ -101,6 +103,7 @@ Matrix<double> HostPrimitives<T>::householder_qr(MatrixView<T> X) const {
     copy(columns, X);
     return R;
   }
+  const ScopedThreads scope(blas::lapack_threads(m, k));
   std::vector<T> tau(static_cast<std::size_t>(k));
   check_lapack(blas::geqrf(blas_int(m), blas_int(k), X.data(), blas_int(X.ld()), tau.data()), "geqrf");
   for (Index j = 0; j < k; ++j)
@@ -113,6 +116,7 @@ Matrix<double> HostPrimitives<T>::householder_qr(MatrixView<T> X) const {
 template <Real T>
 PivotedQr<T> HostPrimitives<T>::pivoted_qr(MatrixView<const T> A) const {
   const Index m = A.rows(), n = A.cols(), k = std::min(m, n);
+  const ScopedThreads scope(blas::lapack_threads(m, n));
   Matrix<T> work = Matrix<T>::copy_of(A);
   std::vector<int> pivots(static_cast<std::size_t>(n), 0);
   std::vector<T> tau(static_cast<std::size_t>(k));

@@ -12,6 +12,7 @@
 #include <lowrank/core/device.hpp>
 #include <lowrank/core/error.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
+#include <lowrank/cpu/host_training.hpp>
 #include <new>
 
 namespace lowrank {
@@ -53,6 +54,8 @@ class HostDevice final : public Device {
  protected:
   const Primitives<float>& primitives_f32() const override { return f32_; }
   const Primitives<double>& primitives_f64() const override { return f64_; }
+  const TrainingPrimitives<float>& training_f32() const override { return training_f32_; }
+  const TrainingPrimitives<double>& training_f64() const override { return training_f64_; }
 
  private:
   [[noreturn]] static void refuse(Index bytes) {
@@ -63,6 +66,8 @@ class HostDevice final : public Device {
 
   HostPrimitives<float> f32_;
   HostPrimitives<double> f64_;
+  HostTraining<float> training_f32_;
+  HostTraining<double> training_f64_;
 };
 
 }  // namespace
@@ -86,5 +91,14 @@ void set_threads(int count) {
 }
 
 int threads() { return omp_get_max_threads(); }
+
+ScopedThreads::ScopedThreads(int count) : loops_(threads()), blas_(openblas_get_num_threads()) {
+  if (count != loops_ || count != blas_) set_threads(count);
+}
+
+ScopedThreads::~ScopedThreads() {
+  if (threads() != loops_) set_threads(loops_);
+  if (openblas_get_num_threads() != blas_) openblas_set_num_threads(blas_);
+}
 
 }  // namespace lowrank

@@ -73,10 +73,12 @@ ThinSvd<T> HostPrimitives<T>::thin_svd(MatrixView<const T> A, Vectors vectors, S
     return result;
   }
   const Index m = A.rows(), n = A.cols();
+  blas_int(m);  // Before anything is copied.
   const bool want = vectors == Vectors::thin;
   ThinSvd<T> result{Matrix<T>(want ? m : 0, want ? n : 0), std::vector<T>(static_cast<std::size_t>(n)),
                     Matrix<T>(want ? n : 0, want ? n : 0), first};
   if (n == 0) return result;
+  const ScopedThreads scope(blas::lapack_threads(m, n));
   Matrix<T> Vt(want ? n : 0, want ? n : 0);
   // The drivers destroy their input and A is kept, so each starts from a fresh copy.
   for (const SvdDriver driver : {SvdDriver::gesdd, SvdDriver::gesvd, SvdDriver::jacobi}) {

@@ -1,9 +1,8 @@
 #pragma once
 
-#include <cblas.h>
-
 #include <algorithm>
 #include <exception>
+#include <lowrank/core/device.hpp>
 #include <lowrank/core/primitives.hpp>
 
 /// Products whose bits do not depend on the number of threads. OpenBLAS cuts a product differently for each number of
@@ -12,30 +11,12 @@
 
 namespace lowrank::tiles {
 
-/// Sets OpenMP and OpenBLAS to one thread, and back when it goes.
-class OneThreadEach {
- public:
-  OneThreadEach() : omp_(threads()), blas_(openblas_get_num_threads()) { set_threads(1); }
-  ~OneThreadEach() {
-    set_threads(omp_);
-    openblas_set_num_threads(blas_);
-  }
-  OneThreadEach(const OneThreadEach&) = delete;
-  OneThreadEach& operator=(const OneThreadEach&) = delete;
-
-  /// How many threads there were.
-  int threads_before() const { return omp_; }
-
- private:
-  int omp_, blas_;
-};
-
 /// task(0), ..., task(count - 1), in any order and on several threads. The first exception of a task is thrown on.
 template <class Task>
 void for_each(Index count, const Task& task) {
-  const OneThreadEach guard;
+  const ScopedThreads guard(1);
   std::exception_ptr failure;
-#pragma omp parallel for schedule(dynamic) num_threads(guard.threads_before())
+#pragma omp parallel for schedule(dynamic) num_threads(guard.before())
   for (Index i = 0; i < count; ++i) {
     try {
       task(i);

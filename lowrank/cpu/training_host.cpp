@@ -1,0 +1,242 @@
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <lowrank/cpu/blas.hpp>
+#include <lowrank/cpu/host_training.hpp>
+#include <lowrank/cpu/training_kernels.hpp>
+#include <stdexcept>
+
+// The linear layers on the CPU: how their work is cut into strips, and the way through BLAS.
+
+namespace lowrank {
+namespace {
+
+/// Below so many multiplications a region with several threads costs more than it gains.
+constexpr Index worth_threads = 60'000;
+
+template <class View>
+void require_rows(const View& view) {
+  if (view.order() != Order::row_major && !view.empty())
+    throw std::invalid_argument("training primitives: a view must be row-major");
+}
+
+template <Real T>
+kernels::Rule<T> rule_of(const Optimizer& optimizer, const TrainingClock* clock) {
+  const double t = static_cast<double>(clock->step + 1);
+  const bool adam = optimizer.rule == UpdateRule::adam;
+  return {.adam = adam,
+          .keep1 = static_cast<T>(1 - optimizer.beta1),
+          .keep2 = static_cast<T>(1 - optimizer.beta2),
+          .beta2 = static_cast<T>(optimizer.beta2),
+          .step = static_cast<T>(adam ? optimizer.lr / (1 - std::pow(optimizer.beta1, t)) : optimizer.lr),
+          .root = static_cast<T>(1 / std::sqrt(1 - std::pow(optimizer.beta2, t))),
+          .epsilon = static_cast<T>(optimizer.epsilon)};
+}
+
+Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
+
+/// How the sweep over an out×in matrix is cut: at most 16 strips of rows, since each has a dX of its own, and chunks of
+/// columns such that those of X and dX stay in the second cache. Depends on the shape alone.
+struct Cut {
+  Index batch, out, in, height, strips, width, chunks, padded;
+
+  Cut(Index batch_, Index out_, Index in_, std::size_t bytes) : batch(batch_), out(out_), in(in_) {
+    height = std::max<Index>(64, round_up((out + 15) / 16, kernels::row_block));
+    strips = (out + height - 1) / height;
+    constexpr Index cache = 512 << 10;
+    width = std::max<Index>(64, cache / (2 * batch * static_cast<Index>(bytes)) / 64 * 64);
+    chunks = (in + width - 1) / width;
+    padded = round_up(in, 16);
+  }
+  Index packed() const { return round_up(out, kernels::row_block) * batch; }
+  Index parts() const { return strips * batch * padded; }
+};
+
+constexpr Index gradient_rows = 256;  // of W whose gradient is formed at a time on the way through BLAS
+
+template <Real T>
+void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta,
+          MatrixView<T> C) {
+  const Index depth = ta == CblasTrans ? A.rows() : A.cols();
+  blas::gemm(CblasRowMajor, ta, tb, blas_int(C.rows()), blas_int(C.cols()), blas_int(depth), alpha, A.data(),
+             blas_int(A.ld()), B.data(), blas_int(B.ld()), beta, C.data(), blas_int(C.ld()));
+}
+
+template <Real T>
+void forward_by_blas(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
+                     MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) {
+  gemm<T>(CblasNoTrans, CblasTrans, alpha, X, W, T(0), Y);
+  if (!H.empty()) gemm<T>(CblasNoTrans, CblasNoTrans, T(1), H, B, T(1), Y);
+  if (b.empty() && f == Activation::identity) return;
+#pragma omp parallel for schedule(static)
+  for (Index i = 0; i < Y.rows(); ++i) {
+    T* y = Y.data() + i * Y.ld();
+    if (!b.empty())
+      for (Index j = 0; j < Y.cols(); ++j) y[j] += b.data()[j];
+    if (f == Activation::relu)
+      for (Index j = 0; j < Y.cols(); ++j) y[j] = y[j] < T(0) ? T(0) : y[j];
+  }
+}
+
+/// W follows dYᵀ·X, formed strip by strip: the optimizer reads it while it is in the cache.
+template <Real T>
+void update_by_blas(MatrixView<const T> dY, MatrixView<const T> X, const Trained<T>& W, const kernels::Rule<T>& rule,
+                    std::span<T> scratch) {
+  const Index in = X.cols(), out = dY.cols();
+  for (Index first = 0; first < out; first += gradient_rows) {
+    const Index rows = std::min(gradient_rows, out - first);
+    const MatrixView<T> G(scratch.data(), rows, in, in, Order::row_major);
+    gemm<T>(CblasTrans, CblasNoTrans, T(1), dY.middle_cols(first, rows), X, T(0), G);
+#pragma omp parallel for schedule(static)
+    for (Index i = 0; i < rows; ++i) {
+      const Index at = (first + i) * W.value.ld();
+      kernels::follow<T>(G.data() + i * in, in, W.value.data() + at, W.m.data() + at, W.v.data() + at, rule);
+    }
+  }
+}
+
+template <Real T>
+void backward_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch) {
+  const MatrixView<T> dX = layer.dX;
+  if (!dX.empty()) {
+    gemm<T>(CblasNoTrans, CblasNoTrans, T(1), layer.dY, layer.W, T(0), dX);
+    if (!layer.dH.empty()) gemm<T>(CblasNoTrans, CblasNoTrans, T(1), layer.dH, layer.A, T(1), dX);
+    if (layer.input == Activation::relu) {
+#pragma omp parallel for schedule(static)
+      for (Index i = 0; i < dX.rows(); ++i) {
+        const T* x = layer.X.data() + i * layer.X.ld();
+        T* dx = dX.data() + i * dX.ld();
+        for (Index j = 0; j < dX.cols(); ++j) dx[j] = x[j] > T(0) ? dx[j] : T(0);
+      }
+    }
+  }
+  if (!layer.weight.value.empty()) update_by_blas<T>(layer.dY, layer.X, layer.weight, rule, scratch);
+  const Trained<T>& b = layer.bias;
+  if (!b.value.empty())
+    kernels::bias<T>(layer.dY.data(), layer.dY.ld(), layer.dY.rows(), layer.dY.cols(), b.value.data(), b.m.data(),
+                     b.v.data(), rule);
+}
+
+/// dX from the strips' parts and the side branch; called by all threads of a region.
+template <Real T>
+void reduce_parts(const LinearBackward<T>& layer, const Cut& cut, const T* parts) {
+  const bool masked = layer.input == Activation::relu;
+  constexpr Index width = 512;
+#pragma omp for schedule(static) collapse(2)
+  for (Index b = 0; b < cut.batch; ++b)
+    for (Index j = 0; j < cut.in; j += width)
+      kernels::reduce<T>(parts + b * cut.padded + j, cut.batch * cut.padded, cut.strips,
+                         layer.dH.data() + b * layer.dH.ld(), layer.A.data() + j, layer.A.ld(), layer.dH.cols(),
+                         masked ? layer.X.data() + b * layer.X.ld() + j : nullptr, std::min(width, cut.in - j),
+                         layer.dX.data() + b * layer.dX.ld() + j);
+}
+
+template <Real T>
+void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch) {
+  const Cut cut(layer.dY.rows(), layer.dY.cols(), layer.X.cols(), sizeof(T));
+  T *const packed = scratch.data(), *const parts = packed + round_up(cut.packed(), 16);
+  const bool trained = !layer.weight.value.empty(), wanted = !layer.dX.empty();
+  const Trained<T>&w = layer.weight, &b = layer.bias;
+#pragma omp parallel if (cut.batch * cut.out * cut.in > worth_threads)
+  {
+#pragma omp for schedule(static)
+    for (Index s = 0; s < cut.strips; ++s) {
+      const Index first = s * cut.height, rows = std::min(cut.height, cut.out - first);
+      const T* dY = layer.dY.data() + first;
+      kernels::pack_gradient<T>(dY, layer.dY.ld(), cut.batch, rows, packed + first * cut.batch);
+      if (!b.value.empty())
+        kernels::bias<T>(dY, layer.dY.ld(), cut.batch, rows, b.value.data() + first, b.m.data() + first,
+                         b.v.data() + first, rule);
+    }
+    if (trained || wanted) {
+#pragma omp for schedule(dynamic, 1) collapse(2)
+      for (Index s = 0; s < cut.strips; ++s)
+        for (Index c = 0; c < cut.chunks; ++c) {
+          const Index first = s * cut.height, at = first * layer.W.ld();
+          kernels::sweep<T>({.batch = cut.batch,
+                             .rows = std::min(cut.height, cut.out - first),
+                             .first = c * cut.width,
+                             .last = std::min(cut.in, (c + 1) * cut.width),
+                             .dY = packed + first * cut.batch,
+                             .X = layer.X.data(),
+                             .ldx = layer.X.ld(),
+                             .frozen = layer.W.data() + at,
+                             .W = trained ? w.value.data() + at : nullptr,
+                             .m = w.m.data() + at,
+                             .v = w.v.data() + at,
+                             .ldw = layer.W.ld(),
+                             .sum = wanted ? parts + s * cut.batch * cut.padded : nullptr,
+                             .lds = cut.padded,
+                             .rule = rule});
+        }
+    }
+    if (wanted) reduce_parts<T>(layer, cut, parts);
+  }
+}
+
+}  // namespace
+
+template <Real T>
+void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
+                                     MatrixView<const T> H, MatrixView<const T> B, Activation f,
+                                     MatrixView<T> Y) const {
+  for (const auto& view : {X, W, H, B}) require_rows(view);
+  require_rows(Y);
+  const Index batch = X.rows(), in = X.cols(), out = W.rows();
+  if (batch > small_batch) return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
+  constexpr Index height = 16;
+#pragma omp parallel for schedule(dynamic, 1) if (batch * in * out > worth_threads)
+  for (Index first = 0; first < out; first += height)
+    kernels::forward<T>({.batch = batch,
+                         .in = in,
+                         .rows = std::min(height, out - first),
+                         .rank = H.cols(),
+                         .alpha = alpha,
+                         .X = X.data(),
+                         .ldx = X.ld(),
+                         .W = W.data() + first * W.ld(),
+                         .ldw = W.ld(),
+                         .bias = b.empty() ? nullptr : b.data() + first,
+                         .H = H.data(),
+                         .ldh = H.ld(),
+                         .B = B.data() + first,
+                         .ldb = B.ld(),
+                         .relu = f == Activation::relu,
+                         .Y = Y.data() + first,
+                         .ldy = Y.ld()});
+}
+
+template <Real T>
+Index HostTraining<T>::scratch_size(Index batch, Index out, Index in) const {
+  if (batch > small_batch) return checked_product(std::min(gradient_rows, out), in);
+  const Cut cut(batch, out, in, sizeof(T));
+  return round_up(cut.packed(), 16) + cut.parts();
+}
+
+template <Real T>
+void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer,
+                                      const TrainingClock* clock, std::span<T> scratch) const {
+  for (const auto& view : {layer.dY, layer.X, layer.W, layer.dH, layer.A}) require_rows(view);
+  const auto rule = rule_of<T>(optimizer, clock);
+  if (layer.dY.rows() > small_batch)
+    backward_by_blas<T>(layer, rule, scratch);
+  else
+    backward_by_kernels<T>(layer, rule, scratch);
+}
+
+template <Real T>
+void HostTraining<T>::update(MatrixView<const T> L, MatrixView<const T> R, const Trained<T>& parameters,
+                             const Optimizer& optimizer, const TrainingClock* clock, std::span<T> scratch) const {
+  LinearBackward<T> layer;
+  layer.dY = L;
+  layer.X = R;
+  layer.W = parameters.value;
+  layer.weight = parameters;
+  linear_backward(layer, optimizer, clock, scratch);
+}
+
+template class HostTraining<float>;
+template class HostTraining<double>;
+
+}  // namespace lowrank
