@@ -73,11 +73,14 @@ StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
   verdict.met = verdict.rank <= have;
   if (verdict.met) {
     const double expected = expected_gain(ritz, verdict.rank, outside);
-    double tail = outside;
-    for (Index i = verdict.rank; i < have; ++i)
-      tail += ritz[static_cast<std::size_t>(i)] * ritz[static_cast<std::size_t>(i)];
-    // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate.
-    verdict.settled = expected <= excess_ * tail || expected <= 8 * eps_ * eps_ * inside;
+    double tail = outside, kept = 0;
+    for (Index i = 0; i < have; ++i) {
+      const double square = ritz[static_cast<std::size_t>(i)] * ritz[static_cast<std::size_t>(i)];
+      (i < verdict.rank ? kept : tail) += square;
+    }
+    // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate. Where the tail outweighs what is kept,
+    // the error says little of the singular values: then what is kept must have settled as closely.
+    verdict.settled = expected <= excess_ * std::min(tail, kept) || expected <= 8 * eps_ * eps_ * inside;
     if (wish_.rank == 0) {
       // And what the gain would save in rank is at most 2 % or one triplet.
       const Index least = rank_for_wish(ritz, std::max(0.0, outside - expected));

@@ -22,7 +22,8 @@ enum class SvdMethod { automatic, exact, randomized, krylov };
 
 struct SvdOptions {
   SvdMethod method = SvdMethod::automatic;
-  /// Iteration stops when the Frobenius error is expected to be within this of the best possible one.
+  /// Iteration stops when the Frobenius error is expected to be within this of the best possible one, relatively, and
+  /// so is the norm of the singular values kept.
   double excess = 0.01;
   /// Columns of the panel beyond the rank; negative: the larger of 10 and a tenth of the rank.
   Index oversample = -1;
