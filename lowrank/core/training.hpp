@@ -4,9 +4,9 @@
 #include <lowrank/core/matrix.hpp>
 #include <span>
 
-/// The training primitives: what a network's training does to its matrices, beside primitives.hpp. The work is done by the
-/// device that the matrices live on. Everything that changes from step to step (the step counter, the order of the samples,
-/// the losses) lives on the device, so that a device may run many steps without the host.
+/// The training primitives: what a network's training does to its matrices, beside primitives.hpp. The work is done by
+/// the device that the matrices live on. Everything that changes from step to step (the step counter, the order of the
+/// samples, the losses) lives on the device, so that a device may run many steps without the host.
 ///
 /// Shapes: weights [out, in] by rows, biases [out, 1], batches by rows: X [batch, in], Y [batch, out]. Views must be
 /// row-major (a column-major view is passed transposed). No function allocates: scratch memory is handed in.
@@ -15,8 +15,8 @@ namespace lowrank {
 
 enum class UpdateRule { sgd, adam };
 
-/// How parameters follow their gradient g. SGD: p -= lr·g. Adam (Kingma and Ba 2015, in PyTorch's order of operations), step
-/// t = 1, 2, ...: m += (g - m)(1 - β₁); v = β₂·v + (1 - β₂)·g²; p -= lr/(1 - β₁ᵗ)·m/(√v/√(1 - β₂ᵗ) + ε).
+/// How parameters follow their gradient g. SGD: p -= lr·g. Adam (Kingma and Ba 2015, in PyTorch's order of operations),
+/// step t = 1, 2, ...: m += (g - m)(1 - β₁); v = β₂·v + (1 - β₂)·g²; p -= lr/(1 - β₁ᵗ)·m/(√v/√(1 - β₂ᵗ) + ε).
 struct Optimizer {
   UpdateRule rule = UpdateRule::adam;
   double lr = 1e-3;
@@ -38,7 +38,8 @@ struct TrainingClock {
   std::int64_t step = 0, next = 0;
 };
 
-/// Grey images as bytes, one a row, with the factor and the shift that make numbers of them: (byte/255 - mean)/deviation.
+/// Grey images as bytes, one a row, with the factor and the shift that make numbers of them: (byte/255 -
+/// mean)/deviation.
 struct ByteImages {
   const std::uint8_t* pixels = nullptr;  ///< [count, features] by rows
   const std::uint8_t* labels = nullptr;  ///< [count]
@@ -51,12 +52,12 @@ struct ByteImages {
 /// W follows dYᵀ·X and b follows the column sums of dY.
 template <Real T>
 struct LinearBackward {
-  MatrixView<const T> dY;     ///< [batch, out]
-  MatrixView<const T> X;      ///< [batch, in], the layer's input
-  MatrixView<const T> W;      ///< [out, in]; the same memory as weight.value where that is set
-  Trained<T> weight{}, bias{};  ///< [out, in], [out, 1]; empty for a frozen layer
-  MatrixView<const T> dH{}, A{};  ///< [batch, r], [r, in]: the way back through a side branch; empty without one
-  MatrixView<T> dX{};         ///< [batch, in]; empty when not wanted
+  MatrixView<const T> dY;               ///< [batch, out]
+  MatrixView<const T> X;                ///< [batch, in], the layer's input
+  MatrixView<const T> W;                ///< [out, in]; the same memory as weight.value where that is set
+  Trained<T> weight{}, bias{};          ///< [out, in], [out, 1]; empty for a frozen layer
+  MatrixView<const T> dH{}, A{};        ///< [batch, r], [r, in]: the way back through a side branch; empty without one
+  MatrixView<T> dX{};                   ///< [batch, in]; empty when not wanted
   Activation input = Activation::relu;  ///< of the layer that made X: relu zeroes dX where X is zero
 };
 
@@ -93,8 +94,8 @@ class TrainingPrimitives {
   virtual void update(MatrixView<const T> L, MatrixView<const T> R, const Trained<T>& parameters,
                       const Optimizer& optimizer, const TrainingClock* clock, std::span<T> scratch) const = 0;
 
-  /// The mean over the batch of logsumexp(logits(i, :)) - logits(i, labels[i]), written to losses[clock.step mod capacity],
-  /// and its gradient with respect to the logits (softmax - one-hot)/batch. `gradient` may be empty.
+  /// The mean over the batch of logsumexp(logits(i, :)) - logits(i, labels[i]), written to losses[clock.step mod
+  /// capacity], and its gradient with respect to the logits (softmax - one-hot)/batch. `gradient` may be empty.
   virtual void softmax_cross_entropy(MatrixView<const T> logits, const std::int32_t* labels, MatrixView<T> gradient,
                                      T* losses, Index capacity, const TrainingClock* clock) const = 0;
 

@@ -53,65 +53,83 @@ struct Cut {
   Index parts() const { return strips * batch * padded; }
 };
 
-constexpr Index gradient_rows = 256;  // of W whose gradient is formed at a time on the way through BLAS
+/// The sides of the tiles that go through BLAS. Each is computed by one thread with OpenBLAS set to one: threads of two
+/// pools would fight for the cores, and the bits would depend on their number.
+constexpr Index tile = 256;
 
+/// task(i, j, rows, cols) for each tile of an m×n matrix.
+template <class Task>
+void for_tiles(Index m, Index n, int thread_count, const Task& task) {
+#pragma omp parallel for schedule(dynamic, 1) collapse(2) num_threads(thread_count)
+  for (Index i = 0; i < m; i += tile)
+    for (Index j = 0; j < n; j += tile) task(i, j, std::min(tile, m - i), std::min(tile, n - j));
+}
+
+/// C = alpha·A·B + beta·C for row-major C and A or B of either order.
 template <Real T>
-void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta,
-          MatrixView<T> C) {
-  const Index depth = ta == CblasTrans ? A.rows() : A.cols();
-  blas::gemm(CblasRowMajor, ta, tb, blas_int(C.rows()), blas_int(C.cols()), blas_int(depth), alpha, A.data(),
-             blas_int(A.ld()), B.data(), blas_int(B.ld()), beta, C.data(), blas_int(C.ld()));
+void gemm(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
+  const auto flag = [](const MatrixView<const T>& X) {
+    return X.order() == Order::row_major ? CblasNoTrans : CblasTrans;
+  };
+  blas::gemm(CblasRowMajor, flag(A), flag(B), blas_int(C.rows()), blas_int(C.cols()), blas_int(A.cols()), alpha,
+             A.data(), blas_int(A.ld()), B.data(), blas_int(B.ld()), beta, C.data(), blas_int(C.ld()));
 }
 
 template <Real T>
 void forward_by_blas(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
                      MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) {
-  gemm<T>(CblasNoTrans, CblasTrans, alpha, X, W, T(0), Y);
-  if (!H.empty()) gemm<T>(CblasNoTrans, CblasNoTrans, T(1), H, B, T(1), Y);
-  if (b.empty() && f == Activation::identity) return;
-#pragma omp parallel for schedule(static)
-  for (Index i = 0; i < Y.rows(); ++i) {
-    T* y = Y.data() + i * Y.ld();
-    if (!b.empty())
-      for (Index j = 0; j < Y.cols(); ++j) y[j] += b.data()[j];
-    if (f == Activation::relu)
-      for (Index j = 0; j < Y.cols(); ++j) y[j] = y[j] < T(0) ? T(0) : y[j];
-  }
+  const ScopedThreads single(1);
+  for_tiles(Y.rows(), Y.cols(), single.before(), [&](Index i, Index j, Index rows, Index cols) {
+    const MatrixView<T> part = Y.block(i, j, rows, cols);
+    gemm<T>(alpha, X.middle_rows(i, rows), W.middle_rows(j, cols).transposed(), T(0), part);
+    if (!H.empty()) gemm<T>(T(1), H.middle_rows(i, rows), B.middle_cols(j, cols), T(1), part);
+    for (Index r = 0; r < rows; ++r) {
+      T* y = part.data() + r * part.ld();
+      if (!b.empty())
+        for (Index c = 0; c < cols; ++c) y[c] += b.data()[j + c];
+      if (f == Activation::relu)
+        for (Index c = 0; c < cols; ++c) y[c] = y[c] < T(0) ? T(0) : y[c];
+    }
+  });
 }
 
-/// W follows dYᵀ·X, formed strip by strip: the optimizer reads it while it is in the cache.
 template <Real T>
-void update_by_blas(MatrixView<const T> dY, MatrixView<const T> X, const Trained<T>& W, const kernels::Rule<T>& rule,
-                    std::span<T> scratch) {
-  const Index in = X.cols(), out = dY.cols();
-  for (Index first = 0; first < out; first += gradient_rows) {
-    const Index rows = std::min(gradient_rows, out - first);
-    const MatrixView<T> G(scratch.data(), rows, in, in, Order::row_major);
-    gemm<T>(CblasTrans, CblasNoTrans, T(1), dY.middle_cols(first, rows), X, T(0), G);
-#pragma omp parallel for schedule(static)
-    for (Index i = 0; i < rows; ++i) {
-      const Index at = (first + i) * W.value.ld();
-      kernels::follow<T>(G.data() + i * in, in, W.value.data() + at, W.m.data() + at, W.v.data() + at, rule);
+void input_gradient_by_blas(const LinearBackward<T>& layer, int thread_count) {
+  for_tiles(layer.dX.rows(), layer.dX.cols(), thread_count, [&](Index i, Index j, Index rows, Index cols) {
+    const MatrixView<T> part = layer.dX.block(i, j, rows, cols);
+    gemm<T>(T(1), layer.dY.middle_rows(i, rows), layer.W.middle_cols(j, cols), T(0), part);
+    if (!layer.dH.empty()) gemm<T>(T(1), layer.dH.middle_rows(i, rows), layer.A.middle_cols(j, cols), T(1), part);
+    if (layer.input != Activation::relu) return;
+    for (Index r = 0; r < rows; ++r) {
+      const T* x = layer.X.data() + (i + r) * layer.X.ld() + j;
+      T* dx = part.data() + r * part.ld();
+      for (Index c = 0; c < cols; ++c) dx[c] = x[c] > T(0) ? dx[c] : T(0);
     }
-  }
+  });
+}
+
+/// W follows dYᵀ·X, formed tile by tile: the optimizer reads it while it is in the thread's cache.
+template <Real T>
+void update_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch,
+                    int thread_count) {
+  const Trained<T>& W = layer.weight;
+  const int fitting = static_cast<int>(static_cast<Index>(scratch.size()) / (tile * tile));
+  for_tiles(
+      W.value.rows(), W.value.cols(), std::min(thread_count, fitting), [&](Index i, Index j, Index rows, Index cols) {
+        const MatrixView<T> G(scratch.data() + omp_get_thread_num() * tile * tile, rows, cols, tile, Order::row_major);
+        gemm<T>(T(1), layer.dY.middle_cols(i, rows).transposed(), layer.X.middle_cols(j, cols), T(0), G);
+        for (Index r = 0; r < rows; ++r) {
+          const Index at = (i + r) * W.value.ld() + j;
+          kernels::follow<T>(G.data() + r * tile, cols, W.value.data() + at, W.m.data() + at, W.v.data() + at, rule);
+        }
+      });
 }
 
 template <Real T>
 void backward_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch) {
-  const MatrixView<T> dX = layer.dX;
-  if (!dX.empty()) {
-    gemm<T>(CblasNoTrans, CblasNoTrans, T(1), layer.dY, layer.W, T(0), dX);
-    if (!layer.dH.empty()) gemm<T>(CblasNoTrans, CblasNoTrans, T(1), layer.dH, layer.A, T(1), dX);
-    if (layer.input == Activation::relu) {
-#pragma omp parallel for schedule(static)
-      for (Index i = 0; i < dX.rows(); ++i) {
-        const T* x = layer.X.data() + i * layer.X.ld();
-        T* dx = dX.data() + i * dX.ld();
-        for (Index j = 0; j < dX.cols(); ++j) dx[j] = x[j] > T(0) ? dx[j] : T(0);
-      }
-    }
-  }
-  if (!layer.weight.value.empty()) update_by_blas<T>(layer.dY, layer.X, layer.weight, rule, scratch);
+  const ScopedThreads single(1);
+  if (!layer.dX.empty()) input_gradient_by_blas<T>(layer, single.before());
+  if (!layer.weight.value.empty()) update_by_blas<T>(layer, rule, scratch, single.before());
   const Trained<T>& b = layer.bias;
   if (!b.value.empty())
     kernels::bias<T>(layer.dY.data(), layer.dY.ld(), layer.dY.rows(), layer.dY.cols(), b.value.data(), b.m.data(),
@@ -185,7 +203,7 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
   require_rows(Y);
   const Index batch = X.rows(), in = X.cols(), out = W.rows();
   if (batch > small_batch) return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
-  constexpr Index height = 16;
+  const Index height = std::clamp<Index>(out / 16 / 4 * 4, 4, 16);
 #pragma omp parallel for schedule(dynamic, 1) if (batch * in * out > worth_threads)
   for (Index first = 0; first < out; first += height)
     kernels::forward<T>({.batch = batch,
@@ -209,7 +227,7 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
 
 template <Real T>
 Index HostTraining<T>::scratch_size(Index batch, Index out, Index in) const {
-  if (batch > small_batch) return checked_product(std::min(gradient_rows, out), in);
+  if (batch > small_batch) return threads() * tile * tile;
   const Cut cut(batch, out, in, sizeof(T));
   return round_up(cut.packed(), 16) + cut.parts();
 }

@@ -65,8 +65,9 @@ HWY_INLINE void ForVectors(Size first, Size last, Size lanes, Body&& body) {
   if (i < last) body(std::true_type(), i, last - i);
 }
 
-/// a/(√v·root + epsilon). For float on x86 the division and the root are estimates with one step of Newton's method, within
-/// a few units of the last place: the exact instructions are slower than the memory. v = 0 counts as the smallest normal number.
+/// a/(√v·root + epsilon). For float on x86 the division and the root are estimates with one step of Newton's method,
+/// within a few units of the last place: the exact instructions are slower than the memory. v = 0 counts as the
+/// smallest normal number.
 template <class D, class T>
 HWY_INLINE hn::Vec<D> OverRoot(D d, hn::Vec<D> a, hn::Vec<D> v, T root, T epsilon) {
 #if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
@@ -207,9 +208,9 @@ template <int R, bool kTrained, bool kSum, class T>
 HWY_INLINE void SweepRows(const Sweep<T>& work, Size row, bool start) {
   const hn::ScalableTag<T> d;
   const T* dy = work.dY + row / row_block * row_block * static_cast<Size>(work.batch) + row % row_block;
-  ForVectors(static_cast<Size>(work.first), static_cast<Size>(work.last), hn::Lanes(d), [&](auto part, Size i, Size n) HWY_ATTR {
-    SweepTile<R, kTrained, kSum, decltype(part)::value>(d, work, dy, row, start, i, n);
-  });
+  ForVectors(static_cast<Size>(work.first), static_cast<Size>(work.last), hn::Lanes(d),
+             [&](auto part, Size i, Size n)
+                 HWY_ATTR { SweepTile<R, kTrained, kSum, decltype(part)::value>(d, work, dy, row, start, i, n); });
 }
 
 template <bool kTrained, bool kSum, class T>

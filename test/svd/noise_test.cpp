@@ -6,8 +6,8 @@
 
 using namespace lowrank;
 
-// A sparse matrix of ten million entries had one singular value of 382 in a tail that outweighed it a hundredfold: its loss
-// was within 1 % of the Frobenius error, and 127 was returned for it.
+// A sparse matrix of ten million entries had one singular value of 382 in a tail that outweighed it a hundredfold: its
+// loss was within 1 % of the Frobenius error, and 127 was returned for it.
 TEST_CASE("svd: a leading singular value is found in a matrix that is mostly tail") {
   std::vector<double> sigma(500, 1.0);
   sigma[0] = 4;
