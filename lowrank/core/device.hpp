@@ -70,4 +70,7 @@ class ScopedThreads {
 /// memory-limited group).
 Index available_memory();
 
+/// Throws Error when `bytes` are not available: for work whose parts would each still fit. `what` needs them.
+void require_memory(double bytes, const std::string& what);
+
 }  // namespace lowrank

@@ -84,6 +84,14 @@ Index available_memory() {
   return std::min(system_available(), std::max<Index>(0, limit - used));
 }
 
+void require_memory(double bytes, const std::string& what) {
+  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
+  const double available = static_cast<double>(available_memory());
+  if (bytes > available)
+    throw Error(fmt::format("{} needs about {:.1f} GiB of memory and {:.1f} GiB are available", what, bytes / gib,
+                            available / gib));
+}
+
 void set_threads(int count) {
   if (count < 1) count = omp_get_num_procs();
   omp_set_num_threads(count);

@@ -10,7 +10,7 @@ namespace lowrank {
 template <Real T>
 class HostTraining final : public TrainingPrimitives<T> {
  public:
-  static constexpr Index small_batch = 64;
+  static constexpr Index small_batch = 128;
 
   void upload(const void* host, void* device, Index bytes) const override;
   void download(const void* device, void* host, Index bytes) const override;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <lowrank/cpu/blas.hpp>
+#include <lowrank/cpu/flush_subnormals.hpp>
 #include <lowrank/cpu/host_training.hpp>
 #include <lowrank/cpu/training_kernels.hpp>
 #include <stdexcept>
@@ -55,14 +56,17 @@ struct Cut {
 
 /// The sides of the tiles that go through BLAS. Each is computed by one thread with OpenBLAS set to one: threads of two
 /// pools would fight for the cores, and the bits would depend on their number.
-constexpr Index tile = 256;
+constexpr Index tile_rows = 256, tile_cols = 1024;
 
 /// task(i, j, rows, cols) for each tile of an m×n matrix.
 template <class Task>
 void for_tiles(Index m, Index n, int thread_count, const Task& task) {
 #pragma omp parallel for schedule(dynamic, 1) collapse(2) num_threads(thread_count)
-  for (Index i = 0; i < m; i += tile)
-    for (Index j = 0; j < n; j += tile) task(i, j, std::min(tile, m - i), std::min(tile, n - j));
+  for (Index i = 0; i < m; i += tile_rows)
+    for (Index j = 0; j < n; j += tile_cols) {
+      const FlushSubnormals flush;
+      task(i, j, std::min(tile_rows, m - i), std::min(tile_cols, n - j));
+    }
 }
 
 /// C = alpha·A·B + beta·C for row-major C and A or B of either order.
@@ -113,16 +117,18 @@ template <Real T>
 void update_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch,
                     int thread_count) {
   const Trained<T>& W = layer.weight;
-  const int fitting = static_cast<int>(static_cast<Index>(scratch.size()) / (tile * tile));
-  for_tiles(
-      W.value.rows(), W.value.cols(), std::min(thread_count, fitting), [&](Index i, Index j, Index rows, Index cols) {
-        const MatrixView<T> G(scratch.data() + omp_get_thread_num() * tile * tile, rows, cols, tile, Order::row_major);
-        gemm<T>(T(1), layer.dY.middle_cols(i, rows).transposed(), layer.X.middle_cols(j, cols), T(0), G);
-        for (Index r = 0; r < rows; ++r) {
-          const Index at = (i + r) * W.value.ld() + j;
-          kernels::follow<T>(G.data() + r * tile, cols, W.value.data() + at, W.m.data() + at, W.v.data() + at, rule);
-        }
-      });
+  const int fitting = static_cast<int>(static_cast<Index>(scratch.size()) / (tile_rows * tile_cols));
+  for_tiles(W.value.rows(), W.value.cols(), std::min(thread_count, fitting),
+            [&](Index i, Index j, Index rows, Index cols) {
+              const MatrixView<T> G(scratch.data() + omp_get_thread_num() * tile_rows * tile_cols, rows, cols,
+                                    tile_cols, Order::row_major);
+              gemm<T>(T(1), layer.dY.middle_cols(i, rows).transposed(), layer.X.middle_cols(j, cols), T(0), G);
+              for (Index r = 0; r < rows; ++r) {
+                const Index at = (i + r) * W.value.ld() + j;
+                kernels::follow<T>(G.data() + r * tile_cols, cols, W.value.data() + at, W.m.data() + at,
+                                   W.v.data() + at, rule);
+              }
+            });
 }
 
 template <Real T>
@@ -158,6 +164,7 @@ void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>&
   const Trained<T>&w = layer.weight, &b = layer.bias;
 #pragma omp parallel if (cut.batch * cut.out * cut.in > worth_threads)
   {
+    const FlushSubnormals flush;
 #pragma omp for schedule(static)
     for (Index s = 0; s < cut.strips; ++s) {
       const Index first = s * cut.height, rows = std::min(cut.height, cut.out - first);
@@ -205,7 +212,8 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
   if (batch > small_batch) return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
   const Index height = std::clamp<Index>(out / 16 / 4 * 4, 4, 16);
 #pragma omp parallel for schedule(dynamic, 1) if (batch * in * out > worth_threads)
-  for (Index first = 0; first < out; first += height)
+  for (Index first = 0; first < out; first += height) {
+    const FlushSubnormals flush;
     kernels::forward<T>({.batch = batch,
                          .in = in,
                          .rows = std::min(height, out - first),
@@ -223,11 +231,12 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
                          .relu = f == Activation::relu,
                          .Y = Y.data() + first,
                          .ldy = Y.ld()});
+  }
 }
 
 template <Real T>
 Index HostTraining<T>::scratch_size(Index batch, Index out, Index in) const {
-  if (batch > small_batch) return threads() * tile * tile;
+  if (batch > small_batch) return threads() * tile_rows * tile_cols;
   const Cut cut(batch, out, in, sizeof(T));
   return round_up(cut.packed(), 16) + cut.parts();
 }

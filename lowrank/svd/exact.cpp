@@ -1,3 +1,6 @@
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <lowrank/svd/methods.hpp>
@@ -24,6 +27,11 @@ template <Real T>
 MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& input) {
   if (input.options.progress) input.options.progress({"exact SVD", -1});
   const auto entries = A.entries();
+  // A copy that LAPACK destroys, U, and V in two orders; gesdd's workspace of about four small squares.
+  const double m = static_cast<double>(std::max(A.rows(), A.cols())),
+               n = static_cast<double>(std::min(A.rows(), A.cols()));
+  require_memory(sizeof(T) * ((entries ? 2 : 3) * m * n + 6 * n * n),
+                 fmt::format("the exact SVD of a {}x{} matrix", A.rows(), A.cols()));
   ThinSvd<T> full = entries ? thin_svd<T>(*entries) : thin_svd<T>(A.to_dense());
   const Index r = rank_for(full.S, input.wish);
   MethodResult<T> result;

@@ -60,6 +60,8 @@ RankResult decide(const LinearOperator<T>& A, const RankInput& input) {
 template <Real T>
 RankResult rank_by_svd(const LinearOperator<T>& A, const RankInput& input) {
   const auto entries = A.entries();
+  require_memory(sizeof(T) * (entries ? 1.0 : 2.0) * static_cast<double>(A.rows()) * static_cast<double>(A.cols()),
+                 fmt::format("the SVD of a {}x{} matrix", A.rows(), A.cols()));
   const std::vector<T> values =
       entries ? thin_svd<T>(*entries, Vectors::none).S : thin_svd<T>(A.to_dense(), Vectors::none).S;
   RankResult result;
