@@ -13,6 +13,10 @@
 #include <lowrank/gen/torch_generator.hpp>
 #include <lowrank/io/load.hpp>
 #include <lowrank/io/save.hpp>
+#include <lowrank/nn/checkpoint.hpp>
+#include <lowrank/nn/evaluate.hpp>
+#include <lowrank/nn/lora_file.hpp>
+#include <lowrank/nn/trainer.hpp>
 #include <lowrank/op/compose.hpp>
 #include <lowrank/op/dense.hpp>
 #include <lowrank/op/from_file.hpp>

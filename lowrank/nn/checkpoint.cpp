@@ -1,0 +1,260 @@
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <lowrank/core/error.hpp>
+#include <lowrank/core/primitives.hpp>
+#include <lowrank/io/safetensors.hpp>
+#include <lowrank/nn/checkpoint.hpp>
+#include <lowrank/nn/storage.hpp>
+#include <set>
+#include <sstream>
+
+namespace lowrank {
+namespace {
+
+const std::string weight_suffix = ".weight", bias_suffix = ".bias";
+
+/// Tensors of layers, on the host until the file is written.
+template <Real T>
+void add_layers(SafetensorsWriter& writer, const std::string& prefix, const std::vector<Linear<T>>& layers,
+                std::vector<Matrix<T>>& kept) {
+  for (const Linear<T>& layer : layers) {
+    writer.add<T>(prefix + layer.name + weight_suffix, kept.emplace_back(to_host<T>(layer.weight)).view());
+    writer.add_vector<T>(prefix + layer.name + bias_suffix, kept.emplace_back(to_host<T>(layer.bias)).view());
+  }
+}
+
+template <Real T>
+std::vector<std::string> names_of(const std::vector<Linear<T>>& layers) {
+  std::vector<std::string> names;
+  for (const Linear<T>& layer : layers) names.push_back(layer.name);
+  return names;
+}
+
+/// Names are compared with their numbers as numbers: linear2 before linear10.
+bool natural_less(const std::string& a, const std::string& b) {
+  std::size_t i = 0, j = 0;
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  while (i < a.size() && j < b.size()) {
+    if (digit(a[i]) && digit(b[j])) {
+      std::size_t ie = i, je = j;
+      while (ie < a.size() && digit(a[ie])) ++ie;
+      while (je < b.size() && digit(b[je])) ++je;
+      while (i < ie && a[i] == '0') ++i;
+      while (j < je && b[j] == '0') ++j;
+      const std::string_view x(a.data() + i, ie - i), y(b.data() + j, je - j);
+      if (x != y) return x.size() != y.size() ? x.size() < y.size() : x < y;
+      i = ie;
+      j = je;
+    } else {
+      if (a[i] != b[j]) return a[i] < b[j];
+      ++i;
+      ++j;
+    }
+  }
+  return a.size() - i < b.size() - j;
+}
+
+/// Layers in their order: that of the metadata, or of the numbers in the names.
+std::vector<std::string> layer_names(const std::string& path, const SafetensorsFile& file) {
+  std::vector<std::string> names;
+  for (const TensorInfo& tensor : file.tensors()) {
+    const bool weight = tensor.name.ends_with(weight_suffix), bias = tensor.name.ends_with(bias_suffix);
+    const std::string stem = tensor.name.substr(0, tensor.name.size() - (weight ? weight_suffix.size()
+                                                                         : bias ? bias_suffix.size()
+                                                                                : 0));
+    const std::string other = stem + (weight ? bias_suffix : weight_suffix);
+    if ((!weight && !bias) || tensor.shape.size() != (weight ? 2U : 1U))
+      throw Error(fmt::format(
+          "{}: the tensor {} [{}] is no weight and no bias of a linear layer: the file is no multilayer perceptron",
+          path, tensor.name, fmt::join(tensor.shape, ", ")));
+    if (!file.contains(other)) throw Error(fmt::format("{}: {} is there, but {} is not", path, tensor.name, other));
+    if (weight) names.push_back(stem);
+  }
+  if (names.empty()) throw Error(path + ": there is no layer in it");
+  std::sort(names.begin(), names.end(), natural_less);
+  const auto listed = file.metadata().find("layers");
+  if (listed == file.metadata().end()) return names;
+  std::vector<std::string> order;
+  std::istringstream words(listed->second);
+  for (std::string word; std::getline(words, word, ',');) order.push_back(word);
+  if (std::set<std::string>(order.begin(), order.end()) != std::set<std::string>(names.begin(), names.end()) ||
+      order.size() != names.size())
+    throw Error(fmt::format("{}: the metadata list the layers {}, the tensors are those of {}", path, listed->second,
+                            fmt::join(names, ",")));
+  return order;
+}
+
+template <Real T>
+Matrix<T> read_tensor(const std::string& path, const SafetensorsFile& file, const std::string& name) {
+  Matrix<T> values = file.matrix<T>(name);
+  if (const auto place = first_nonfinite<T>(values))
+    throw Error(fmt::format("{}: {} is not finite at ({}, {})", path, name, place->row, place->col));
+  return Matrix<T>::copy_of(values, Order::row_major);
+}
+
+template <Real T>
+std::vector<Linear<T>> read_layers(const std::string& path, const SafetensorsFile& file, const std::string& prefix,
+                                   const std::vector<std::string>& names, Device& device) {
+  std::vector<Linear<T>> layers;
+  for (const std::string& name : names) {
+    const Matrix<T> W = read_tensor<T>(path, file, prefix + name + weight_suffix);
+    const Matrix<T> b = read_tensor<T>(path, file, prefix + name + bias_suffix);
+    Linear<T> layer{name, padded_rows<T>(W.rows(), W.cols(), device), Matrix<T>(b.rows(), 1, device)};
+    from_host<T>(W.data(), layer.weight);
+    from_host<T>(b.data(), layer.bias);
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+std::string text(double value) { return fmt::format("{}", value); }
+std::string text(Index value) { return fmt::format("{}", value); }
+
+/// The metadata of a state file, read with complaints.
+class Fields {
+ public:
+  Fields(const std::string& path, const std::map<std::string, std::string>& metadata)
+      : path_(path), metadata_(metadata) {}
+
+  const std::string& word(const std::string& key) const {
+    const auto found = metadata_.find(key);
+    if (found == metadata_.end()) throw Error(fmt::format("{}: no state of a training: '{}' is missing", path_, key));
+    return found->second;
+  }
+  template <class U>
+  U number(const std::string& key) const {
+    const std::string& given = word(key);
+    U value{};
+    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
+    if (error != std::errc() || end != given.data() + given.size())
+      throw Error(fmt::format("{}: '{}' is '{}', which is no number that fits", path_, key, given));
+    return value;
+  }
+
+ private:
+  const std::string& path_;
+  const std::map<std::string, std::string>& metadata_;
+};
+
+TrainingProgress read_progress(const Fields& fields) {
+  TrainingProgress progress;
+  progress.optimizer = {.rule = fields.word("optimizer") == "sgd" ? UpdateRule::sgd : UpdateRule::adam,
+                        .lr = fields.number<double>("lr"),
+                        .beta1 = fields.number<double>("beta1"),
+                        .beta2 = fields.number<double>("beta2"),
+                        .epsilon = fields.number<double>("epsilon")};
+  progress.batch = fields.number<Index>("batch");
+  progress.step = fields.number<Index>("step");
+  progress.next = fields.number<Index>("next");
+  progress.epochs_begun = fields.number<Index>("epochs_begun");
+  progress.loss_sum = fields.number<double>("loss_sum");
+  progress.running_loss = fields.number<double>("running_loss");
+  progress.random = random_kind(fields.word("random"));
+  progress.seed = fields.number<std::uint64_t>("seed");
+  progress.history = fields.word("history");
+  progress.data_digest = fields.word("data_digest");
+  return progress;
+}
+
+}  // namespace
+
+template <Real T>
+void save_mlp(const std::string& path, const Mlp<T>& mlp) {
+  SafetensorsWriter writer;
+  std::vector<Matrix<T>> kept;
+  kept.reserve(2 * mlp.layers().size());
+  add_layers(writer, "", mlp.layers(), kept);
+  writer.set_metadata("format", "pt");
+  writer.set_metadata("layers", fmt::format("{}", fmt::join(names_of(mlp.layers()), ",")));
+  writer.set_metadata("sizes", fmt::format("{}", fmt::join(mlp.sizes(), ",")));
+  writer.set_metadata("activation", "relu");
+  writer.write(path);
+}
+
+template <Real T>
+Mlp<T> load_mlp(const std::string& path, Device& device) {
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  const auto activation = file.metadata().find("activation");
+  if (activation != file.metadata().end() && activation->second != "relu")
+    throw Error(fmt::format("{}: the activation is {}, only relu is known", path, activation->second));
+  std::vector<Linear<T>> layers = read_layers<T>(path, file, "", layer_names(path, file), device);
+  try {
+    return Mlp<T>(std::move(layers));
+  } catch (const std::invalid_argument& error) {
+    throw Error(fmt::format("{}: {}", path, error.what()));
+  }
+}
+
+std::string state_path(const std::string& checkpoint) {
+  const std::string ending = ".safetensors";
+  const bool has = checkpoint.ends_with(ending);
+  return checkpoint.substr(0, checkpoint.size() - (has ? ending.size() : 0)) + ".state" + ending;
+}
+
+template <Real T>
+void save_state(const std::string& path, const TrainingProgress& progress, const std::vector<Linear<T>>& parameters,
+                const std::vector<Linear<T>>& m, const std::vector<Linear<T>>& v) {
+  SafetensorsWriter writer;
+  std::vector<Matrix<T>> kept;
+  kept.reserve(2 * (parameters.size() + m.size() + v.size()));
+  add_layers(writer, "", parameters, kept);
+  add_layers(writer, "m.", m, kept);
+  add_layers(writer, "v.", v, kept);
+  const Optimizer& optimizer = progress.optimizer;
+  for (const auto& [key, value] : std::initializer_list<std::pair<const char*, std::string>>{
+           {"layers", fmt::format("{}", fmt::join(names_of(parameters), ","))},
+           {"optimizer", optimizer.rule == UpdateRule::sgd ? "sgd" : "adam"},
+           {"lr", text(optimizer.lr)},
+           {"beta1", text(optimizer.beta1)},
+           {"beta2", text(optimizer.beta2)},
+           {"epsilon", text(optimizer.epsilon)},
+           {"batch", text(progress.batch)},
+           {"step", text(progress.step)},
+           {"next", text(progress.next)},
+           {"epochs_begun", text(progress.epochs_begun)},
+           {"loss_sum", text(progress.loss_sum)},
+           {"running_loss", text(progress.running_loss)},
+           {"random", std::string(name(progress.random))},
+           {"seed", fmt::format("{}", progress.seed)},
+           {"history", progress.history},
+           {"data_digest", progress.data_digest}})
+    writer.set_metadata(key, value);
+  writer.write(path);
+}
+
+template <Real T>
+TrainingState<T> load_state(const std::string& path, Device& device) {
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  const Fields fields(path, file.metadata());
+  TrainingState<T> state;
+  state.progress = read_progress(fields);
+  std::vector<std::string> names;
+  std::istringstream words(fields.word("layers"));
+  for (std::string word; std::getline(words, word, ',');) names.push_back(word);
+  state.parameters = read_layers<T>(path, file, "", names, device);
+  if (state.progress.optimizer.rule == UpdateRule::adam) {
+    state.m = read_layers<T>(path, file, "m.", names, device);
+    state.v = read_layers<T>(path, file, "v.", names, device);
+    for (std::size_t l = 0; l < names.size(); ++l)
+      for (const Linear<T>* moment : {&state.m[l], &state.v[l]})
+        if (moment->in() != state.parameters[l].in() || moment->out() != state.parameters[l].out() ||
+            moment->bias.rows() != state.parameters[l].bias.rows())
+          throw Error(fmt::format("{}: the moments of {} have another shape than its parameters", path, names[l]));
+  }
+  return state;
+}
+
+#define LOWRANK_INSTANTIATE(T)                                                                            \
+  template void save_mlp<T>(const std::string&, const Mlp<T>&);                                           \
+  template Mlp<T> load_mlp<T>(const std::string&, Device&);                                               \
+  template void save_state<T>(const std::string&, const TrainingProgress&, const std::vector<Linear<T>>&, \
+                              const std::vector<Linear<T>>&, const std::vector<Linear<T>>&);              \
+  template TrainingState<T> load_state<T>(const std::string&, Device&);
+LOWRANK_INSTANTIATE(float)
+LOWRANK_INSTANTIATE(double)
+#undef LOWRANK_INSTANTIATE
+
+}  // namespace lowrank

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <lowrank/nn/lora.hpp>
+
+namespace lowrank {
+
+/// The way forward through a network, with memory for batches of up to `most` samples: made once, run often without
+/// allocating.
+template <Real T>
+class ForwardPass {
+ public:
+  /// Network and adapter (nullptr: none) must outlive the pass.
+  ForwardPass(const Mlp<T>& mlp, const LoraAdapter<T>* adapter, Index most);
+
+  Index most() const { return values_.front().rows(); }
+  /// Where the first n inputs of a batch are to be put.
+  MatrixView<T> inputs(Index n) { return values_.front().view().middle_rows(0, n); }
+  /// The logits of inputs(n).
+  MatrixView<const T> run(Index n);
+
+  /// What layer `layer` was given, and s·A·x of its adapter, in the last run of n.
+  MatrixView<const T> inputs_of(Index layer, Index n) const { return at(values_, layer, n); }
+  MatrixView<const T> side_of(Index layer, Index n) const { return at(sides_, layer, n); }
+
+ private:
+  static MatrixView<const T> at(const std::vector<Matrix<T>>& all, Index i, Index n) {
+    return all[static_cast<std::size_t>(i)].view().middle_rows(0, n);
+  }
+
+  const Mlp<T>* mlp_;
+  const LoraAdapter<T>* adapter_;
+  std::vector<Matrix<T>> values_;  // inputs of each layer, and the logits
+  std::vector<Matrix<T>> sides_;   // [most, directions]; empty for a layer without adapter
+};
+
+}  // namespace lowrank

@@ -1,0 +1,242 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <lowrank/core/error.hpp>
+#include <lowrank/core/primitives.hpp>
+#include <lowrank/io/atomic_file.hpp>
+#include <lowrank/io/json_text.hpp>
+#include <lowrank/io/safetensors.hpp>
+#include <lowrank/nn/lora_file.hpp>
+#include <lowrank/nn/storage.hpp>
+#include <regex>
+
+namespace lowrank {
+namespace {
+
+using Json = nlohmann::json;
+
+const std::string prefix = "base_model.model.", suffix_a = ".lora_A.weight", suffix_b = ".lora_B.weight";
+
+std::string in_folder(const std::string& folder, const char* file) {
+  return (std::filesystem::path(folder) / file).string();
+}
+
+/// alpha such that a plain adapter of rank r has the scale s.
+double alpha_for(double scale, LoraScaling scaling, Index rank) {
+  const double r = static_cast<double>(rank);
+  return scale * (scaling == LoraScaling::standard ? r : std::sqrt(r));
+}
+
+Json number(double value) {
+  return value == std::floor(value) && std::abs(value) < 1e15 ? Json(static_cast<std::int64_t>(value)) : Json(value);
+}
+
+template <Real T>
+Json config_of(const LoraAdapter<T>& adapter, const std::string& base_path) {
+  const Index rank = adapter.init() == LoraInit::pissa ? 2 * adapter.rank() : adapter.rank();
+  const double alpha = alpha_for(adapter.scale(), adapter.scaling(), rank);
+  Json targets = Json::array(), ranks = Json::object(), alphas = Json::object();
+  for (const LoraLayer<T>& layer : adapter.layers()) {
+    targets.push_back(layer.name);
+    if (layer.directions() == rank && layer.scale == adapter.scale()) continue;
+    ranks["^" + layer.name] = layer.directions();
+    alphas["^" + layer.name] = number(alpha_for(layer.scale, adapter.scaling(), layer.directions()));
+  }
+  return {{"peft_type", "LORA"},
+          {"auto_mapping", nullptr},
+          {"base_model_name_or_path", base_path.empty() ? Json(nullptr) : Json(base_path)},
+          {"task_type", nullptr},
+          {"inference_mode", true},
+          {"r", rank},
+          {"lora_alpha", number(alpha)},
+          {"lora_dropout", 0.0},
+          {"use_rslora", adapter.scaling() == LoraScaling::rank_stabilized},
+          {"bias", "none"},
+          {"fan_in_fan_out", false},
+          // PEFT initializes before it loads: "pissa" would make it change the base.
+          {"init_lora_weights", true},
+          {"target_modules", targets},
+          {"modules_to_save", nullptr},
+          {"rank_pattern", ranks},
+          {"alpha_pattern", alphas}};
+}
+
+struct Config {
+  Index rank;
+  double alpha;
+  LoraScaling scaling;
+  std::string base_path;
+  Json alphas;
+
+  /// As PEFT's get_pattern_key chooses.
+  double alpha_of(const std::string& layer) const {
+    for (const auto& [key, value] : alphas.items())
+      if (std::regex_match(layer, std::regex("(.*\\.)?(" + key + ")$"))) return value.get<double>();
+    return alpha;
+  }
+};
+
+void refuse(const std::string& path, const std::string& what) { throw Error(path + ": " + what); }
+
+Config read_config(const std::string& path) {
+  const FileBytes file = FileBytes::open(path);
+  const Json json =
+      parse_json(path, {reinterpret_cast<const char*>(file.data()), static_cast<std::size_t>(file.size())});
+  if (!json.is_object() || json.value("peft_type", Json()) != "LORA") refuse(path, "peft_type is not \"LORA\"");
+  const auto given = [&](const char* key) {
+    const Json value = json.value(key, Json());
+    return !(value.is_null() || value == false || value == Json::object() || value == Json::array());
+  };
+  for (const char* key :
+       {"use_dora", "fan_in_fan_out", "modules_to_save", "lora_bias", "target_parameters", "megatron_config"})
+    if (given(key)) refuse(path, fmt::format("{} is set: such an adapter is more than B·A", key));
+  if (json.value("bias", Json("none")) != "none")
+    refuse(path, "bias is not \"none\": such an adapter is more than B·A");
+  const Json rank = json.value("r", Json(8)), alpha = json.value("lora_alpha", Json(8));
+  if (!rank.is_number_integer() || rank < 1) refuse(path, "r is no positive integer");
+  if (!alpha.is_number()) refuse(path, "lora_alpha is no number");
+  const Json rslora = json.value("use_rslora", Json(false)), base = json.value("base_model_name_or_path", Json());
+  Json alphas = json.value("alpha_pattern", Json::object());
+  if (alphas.is_null()) alphas = Json::object();
+  if (!alphas.is_object()) refuse(path, "alpha_pattern is no object");
+  for (const auto& [key, value] : alphas.items()) {
+    if (!value.is_number()) refuse(path, fmt::format("alpha_pattern[\"{}\"] is no number", key));
+    try {
+      static_cast<void>(std::regex(key));
+    } catch (const std::regex_error&) {
+      refuse(path, fmt::format("alpha_pattern[\"{}\"] is no regular expression", key));
+    }
+  }
+  return {rank.get<Index>(), alpha.get<double>(), rslora == true ? LoraScaling::rank_stabilized : LoraScaling::standard,
+          base.is_string() ? base.get<std::string>() : "", alphas};
+}
+
+struct Folder {
+  Config config;
+  SafetensorsFile tensors;
+  std::string path;  // of the tensors
+  AdapterInfo info;
+};
+
+/// The layer of a tensor's name when it is an A.
+std::optional<std::string> layer_of(const std::string& tensor, const std::string& suffix) {
+  if (!tensor.starts_with(prefix) || !tensor.ends_with(suffix) || tensor.size() <= prefix.size() + suffix.size())
+    return std::nullopt;
+  return tensor.substr(prefix.size(), tensor.size() - prefix.size() - suffix.size());
+}
+
+AdapterInfo::Layer read_layer(const Folder& folder, const std::string& name) {
+  const TensorInfo &A = folder.tensors.tensor(prefix + name + suffix_a),
+                   &B = folder.tensors.tensor(prefix + name + suffix_b);
+  if (A.shape.size() != 2 || B.shape.size() != 2 || A.shape[0] != B.shape[1] || A.shape[0] < 1)
+    refuse(folder.path, fmt::format("A and B of {} do not fit each other", name));
+  return {name, A.shape[0], A.shape[1], B.shape[0], folder.config.alpha_of(name)};
+}
+
+Folder open_folder(const std::string& folder) {
+  if (!std::filesystem::is_directory(folder)) refuse(folder, "there is no such folder");
+  Config config = read_config(in_folder(folder, "adapter_config.json"));
+  const std::string path = in_folder(folder, "adapter_model.safetensors");
+  Folder result{std::move(config), SafetensorsFile::open(path), path, {}};
+  for (const TensorInfo& tensor : result.tensors.tensors()) {
+    if (const auto layer = layer_of(tensor.name, suffix_a))
+      result.info.layers.push_back(read_layer(result, *layer));
+    else if (const auto of_b = layer_of(tensor.name, suffix_b);
+             !of_b || !result.tensors.contains(prefix + *of_b + suffix_a))
+      refuse(path, fmt::format("the tensor {} belongs to no pair of lora_A and lora_B", tensor.name));
+  }
+  if (result.info.layers.empty()) refuse(path, "there is no adapted layer in it");
+  std::sort(result.info.layers.begin(), result.info.layers.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  result.info.rank = result.config.rank;
+  result.info.alpha = result.config.alpha;
+  result.info.scaling = result.config.scaling;
+  result.info.base_path = result.config.base_path;
+  const auto& metadata = result.tensors.metadata();
+  if (const auto digest = metadata.find("base_digest"); digest != metadata.end())
+    result.info.base_digest = digest->second;
+  return result;
+}
+
+template <Real T>
+Matrix<T> read_finite(const Folder& folder, const std::string& tensor) {
+  Matrix<T> values = folder.tensors.matrix<T>(tensor);
+  if (const auto place = first_nonfinite<T>(values))
+    refuse(folder.path, fmt::format("{} is not finite at ({}, {})", tensor, place->row, place->col));
+  return Matrix<T>::copy_of(values, Order::row_major);
+}
+
+}  // namespace
+
+Index AdapterInfo::parameters() const {
+  Index count = 0;
+  for (const Layer& layer : layers) count += layer.rank * (layer.in + layer.out);
+  return count;
+}
+
+template <Real T>
+void save_adapter(const std::string& folder, const LoraAdapter<T>& adapter, const std::string& base_path) {
+  std::error_code failure;
+  std::filesystem::create_directories(folder, failure);
+  if (failure) throw Error(fmt::format("{}: the folder cannot be made: {}", folder, failure.message()));
+  SafetensorsWriter writer;
+  std::vector<Matrix<T>> kept;
+  kept.reserve(2 * adapter.layers().size());
+  for (const LoraLayer<T>& layer : adapter.layers()) {
+    writer.add<T>(prefix + layer.name + suffix_a, kept.emplace_back(to_host<T>(layer.A)).view());
+    writer.add<T>(prefix + layer.name + suffix_b, kept.emplace_back(to_host<T>(layer.B)).view());
+  }
+  writer.set_metadata("format", "pt");
+  if (!adapter.base_digest().empty()) writer.set_metadata("base_digest", adapter.base_digest());
+  writer.write(in_folder(folder, "adapter_model.safetensors"));
+  AtomicFile config(in_folder(folder, "adapter_config.json"));
+  config.write(config_of(adapter, base_path).dump(2) + "\n");
+  config.commit();
+}
+
+AdapterInfo adapter_info(const std::string& folder) { return open_folder(folder).info; }
+
+template <Real T>
+LoraAdapter<T> load_adapter(const std::string& folder, const Mlp<T>& base) {
+  const Folder opened = open_folder(folder);
+  std::vector<LoraLayer<T>> layers;
+  for (Index l = 0; l < base.depth(); ++l) {
+    const std::string& name = base.layers()[static_cast<std::size_t>(l)].name;
+    for (const AdapterInfo::Layer& each : opened.info.layers) {
+      if (each.name != name) continue;
+      const Matrix<T> A = read_finite<T>(opened, prefix + name + suffix_a),
+                      B = read_finite<T>(opened, prefix + name + suffix_b);
+      const double r = static_cast<double>(each.rank);
+      LoraLayer<T> layer{l,
+                         name,
+                         padded_rows<T>(each.rank, each.in, base.device()),
+                         Matrix<T>(each.out, each.rank, base.device()),
+                         each.rank,
+                         each.alpha / (opened.info.scaling == LoraScaling::standard ? r : std::sqrt(r))};
+      from_host<T>(A.data(), layer.A);
+      from_host<T>(B.data(), layer.B);
+      layers.push_back(std::move(layer));
+    }
+  }
+  for (const AdapterInfo::Layer& each : opened.info.layers)
+    if (std::none_of(layers.begin(), layers.end(), [&](const auto& layer) { return layer.name == each.name; }))
+      refuse(folder,
+             fmt::format("the adapter is for another base: it adapts {}, which the network does not have", each.name));
+  LoraAdapter<T> adapter(std::move(layers), opened.info.rank, opened.info.alpha, opened.info.scaling, LoraInit::kaiming,
+                         opened.info.base_digest);
+  try {
+    adapter.check_base(base);
+  } catch (const Error& error) {
+    refuse(folder, error.what());
+  }
+  return adapter;
+}
+
+template void save_adapter<float>(const std::string&, const LoraAdapter<float>&, const std::string&);
+template void save_adapter<double>(const std::string&, const LoraAdapter<double>&, const std::string&);
+template LoraAdapter<float> load_adapter<float>(const std::string&, const Mlp<float>&);
+template LoraAdapter<double> load_adapter<double>(const std::string&, const Mlp<double>&);
+
+}  // namespace lowrank

@@ -1,0 +1,239 @@
+#include <fmt/core.h>
+
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <lowrank/core/error.hpp>
+#include <lowrank/core/primitives.hpp>
+#include <lowrank/nn/checkpoint.hpp>
+#include <lowrank/nn/fit.hpp>
+#include <lowrank/nn/trainer.hpp>
+#include <lowrank/nn/training_step.hpp>
+#include <stdexcept>
+
+namespace lowrank {
+namespace {
+
+void require(bool holds, const std::string& message) {
+  if (!holds) throw std::invalid_argument("train: " + message);
+}
+
+void check_options(const TrainOptions& options, const TrainingProgress& progress) {
+  const Optimizer& o = progress.optimizer;
+  require(progress.batch >= 1, fmt::format("a batch of {}", progress.batch));
+  require(options.epochs >= 1, fmt::format("{} epochs", options.epochs));
+  require(options.limit >= 0, fmt::format("a limit of {} steps", options.limit));
+  require(options.report_every >= 1 && options.checkpoint_every >= 0, "a negative or empty interval");
+  require(std::isfinite(o.lr) && o.lr > 0, fmt::format("the learning rate {} is not a positive number", o.lr));
+  require(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, fmt::format("β is {} and {}", o.beta1, o.beta2));
+  require(std::isfinite(o.epsilon) && o.epsilon >= 0, fmt::format("ε is {}", o.epsilon));
+}
+
+/// The loop over epochs, batches and reports, for whatever a TrainingStep trains.
+template <Real T>
+class Loop {
+ public:
+  using Save = std::function<void(const TrainingProgress&)>;
+
+  Loop(TrainingStep<T>& step, Device& device, const Dataset& data, RandomSource& random, TrainingProgress progress,
+       const TrainOptions& options, Save save)
+      : step_(step),
+        primitives_(device.training<T>()),
+        data_(data),
+        random_(random),
+        at_(std::move(progress)),
+        options_(options),
+        save_(std::move(save)),
+        first_step_(at_.step),
+        order_(data.size(), device),
+        labels_(at_.batch, device),
+        losses_(options.report_every, device),
+        clock_(1, device),
+        host_losses_(static_cast<std::size_t>(options.report_every)),
+        host_order_(static_cast<std::size_t>(data.size())) {
+    const Index an_epoch = (data.size() + at_.batch - 1) / at_.batch;
+    total_ = checked_product(an_epoch, options.epochs);
+    if (options.limit > 0) total_ = std::min(total_, options.limit);
+  }
+
+  TrainResult run() {
+    if (at_.epochs_begun > 0) begin_epoch();
+    reported_ = at_.step;
+    start_ = Clock::now();
+    while (result_.outcome == TrainOutcome::finished && at_.step < total_) {
+      if (at_.epochs_begun == 0 || at_.next >= data_.size()) next_epoch();
+      one_step();
+      const bool last = at_.step == total_,
+                 due = options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0;
+      if (at_.step - reported_ == options_.report_every || last || due) report();
+      if (due && !last && result_.outcome == TrainOutcome::finished) save();
+    }
+    result_.seconds = seconds();
+    if (result_.outcome != TrainOutcome::diverged) save();
+    result_.steps = at_.step;
+    result_.steps_here = at_.step - first_step_;
+    result_.mean_loss = at_.step == 0 ? 0 : at_.loss_sum / static_cast<double>(at_.step);
+    return result_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+  void next_epoch() {
+    at_.next = 0;
+    ++at_.epochs_begun;
+    begin_epoch();
+  }
+
+  /// Draws the order of the current epoch.
+  void begin_epoch() {
+    at_.history = random_.history();
+    const std::vector<Index> order = random_.epoch_order(data_.size());
+    for (std::size_t i = 0; i < order.size(); ++i) host_order_[i] = data_.members()[static_cast<std::size_t>(order[i])];
+    order_.upload(host_order_);
+    clock_.upload(std::array{TrainingClock{at_.step, at_.next}});
+  }
+
+  void one_step() {
+    const Index n = std::min(at_.batch, data_.size() - at_.next);
+    primitives_.gather(data_.images(), order_.data(), clock_.data(), step_.inputs(n), labels_.data());
+    const MatrixView<const T> logits = step_.forward(n);
+    primitives_.softmax_cross_entropy(logits, labels_.data(), step_.logit_gradient(n), losses_.data(), losses_.size(),
+                                      clock_.data());
+    step_.backward(n, at_.optimizer, clock_.data());
+    primitives_.advance(clock_.data(), n);
+    ++at_.step;
+    at_.next += n;
+  }
+
+  /// Reads the losses of the steps since the last report.
+  void report() {
+    losses_.download(host_losses_);
+    const double speed = static_cast<double>(at_.step - first_step_) / seconds();
+    for (Index s = reported_; s < at_.step; ++s) {
+      const double loss = static_cast<double>(host_losses_[static_cast<std::size_t>(s % options_.report_every)]);
+      if (!std::isfinite(loss)) return diverge(s + 1);
+      const double weight = 1 / static_cast<double>(std::min<Index>(100, s + 1));
+      at_.running_loss += weight * (loss - at_.running_loss);
+      at_.loss_sum += loss;
+      result_.last_loss = loss;
+      if (options_.on_step && options_.on_step({s + 1, total_, loss, at_.running_loss, speed}) == Continue::stop)
+        result_.outcome = TrainOutcome::stopped;
+    }
+    reported_ = at_.step;
+  }
+
+  void diverge(Index step) {
+    result_.outcome = TrainOutcome::diverged;
+    result_.diverged_step = step;
+    at_.step = step;
+  }
+
+  /// A checkpoint, unless the last update has left parameters that are not finite.
+  void save() {
+    if (!save_) return;
+    if (step_.finite())
+      save_(at_);
+    else
+      diverge(at_.step);
+  }
+
+  TrainingStep<T>& step_;
+  const TrainingPrimitives<T>& primitives_;
+  const Dataset& data_;
+  RandomSource& random_;
+  TrainingProgress at_;
+  const TrainOptions& options_;
+  Save save_;
+  Index first_step_, total_ = 0, reported_ = 0;
+  Buffer<std::int32_t> order_, labels_;
+  Buffer<T> losses_;
+  Buffer<TrainingClock> clock_;
+  std::vector<T> host_losses_;
+  std::vector<std::int32_t> host_order_;
+  Clock::time_point start_;
+  TrainResult result_;
+};
+
+TrainingProgress fresh_progress(const RandomSource& random, const TrainOptions& options) {
+  return {.optimizer = options.optimizer, .batch = options.batch, .random = random.kind(), .seed = random.seed()};
+}
+
+template <Real T>
+void check_data(const Mlp<T>& mlp, const Dataset& data) {
+  require_fit(mlp, data);
+  require(data.size() > 0, "there are no samples");
+}
+
+template <Real T>
+TrainResult train_from(Mlp<T>& mlp, FullStep<T>& step, const Dataset& data, RandomSource& random,
+                       TrainingProgress progress, const TrainOptions& options) {
+  progress.data_digest = options.checkpoint.empty() ? "" : data.digest();
+  const auto save = [&](const TrainingProgress& at) {
+    // The state first: it is complete in itself, and resume() reads nothing else.
+    save_state<T>(state_path(options.checkpoint), at, mlp.layers(), step.m(), step.v());
+    save_mlp<T>(options.checkpoint, mlp);
+  };
+  Loop<T> loop(step, mlp.device(), data, random, std::move(progress), options,
+               options.checkpoint.empty() ? typename Loop<T>::Save() : save);
+  return loop.run();
+}
+
+template <Real T>
+void take_over(std::vector<Linear<T>>& to, std::vector<Linear<T>>&& from) {
+  if (to.size() == from.size()) to = std::move(from);
+}
+
+}  // namespace
+
+template <Real T>
+TrainResult train(Mlp<T>& mlp, const Dataset& data, RandomSource& random, const TrainOptions& options) {
+  TrainingProgress progress = fresh_progress(random, options);
+  check_options(options, progress);
+  check_data(mlp, data);
+  FullStep<T> step(mlp, std::min(options.batch, data.size()), options.optimizer.rule);
+  return train_from(mlp, step, data, random, std::move(progress), options);
+}
+
+template <Real T>
+TrainResult resume(const std::string& checkpoint, Mlp<T>& mlp, const Dataset& data, const TrainOptions& options) {
+  const std::string path = state_path(checkpoint);
+  TrainingState<T> state = load_state<T>(path, mlp.device());
+  check_options(options, state.progress);
+  if (state.progress.data_digest != data.digest())
+    throw Error(path + ": the training that is to go on had other data than these");
+  mlp = Mlp<T>(std::move(state.parameters));
+  check_data(mlp, data);
+  FullStep<T> step(mlp, std::min(state.progress.batch, data.size()), state.progress.optimizer.rule);
+  take_over(step.m(), std::move(state.m));
+  take_over(step.v(), std::move(state.v));
+  RandomSource random = RandomSource::replay(state.progress.random, state.progress.seed, state.progress.history);
+  return train_from(mlp, step, data, random, std::move(state.progress), options);
+}
+
+template <Real T>
+TrainResult train_adapter(const Mlp<T>& base, LoraAdapter<T>& adapter, const Dataset& data, RandomSource& random,
+                          const TrainOptions& options) {
+  TrainingProgress progress = fresh_progress(random, options);
+  check_options(options, progress);
+  require(options.checkpoint.empty(), "checkpoints are for train(); an adapter is saved by save_adapter()");
+  check_data(base, data);
+  adapter.check_base(base);
+  LoraStep<T> step(base, adapter, std::min(options.batch, data.size()), options.optimizer.rule);
+  Loop<T> loop(step, base.device(), data, random, std::move(progress), options, {});
+  return loop.run();
+}
+
+#define LOWRANK_INSTANTIATE(T)                                                                         \
+  template TrainResult train<T>(Mlp<T>&, const Dataset&, RandomSource&, const TrainOptions&);          \
+  template TrainResult resume<T>(const std::string&, Mlp<T>&, const Dataset&, const TrainOptions&);    \
+  template TrainResult train_adapter<T>(const Mlp<T>&, LoraAdapter<T>&, const Dataset&, RandomSource&, \
+                                        const TrainOptions&);
+LOWRANK_INSTANTIATE(float)
+LOWRANK_INSTANTIATE(double)
+#undef LOWRANK_INSTANTIATE
+
+}  // namespace lowrank

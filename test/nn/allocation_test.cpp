@@ -1,0 +1,71 @@
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "nn_check.hpp"
+
+// Matrices are allocated by std::aligned_alloc, all else by operator new: both are counted here for the whole test
+// program.
+
+namespace {
+
+std::atomic<long> allocations{0};
+
+}  // namespace
+
+extern "C" void* __libc_memalign(std::size_t alignment, std::size_t size);
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+  ++allocations;
+  return __libc_memalign(alignment, size);
+}
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(std::max<std::size_t>(1, size))) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+using namespace nn_check;
+
+namespace {
+
+/// Allocations between the reports of steps 3 and 40 of one epoch.
+template <class Train>
+long allocations_between(Train&& train) {
+  long first = -1, last = -1;
+  train([&](const StepReport& report) {
+    if (report.step == 3) first = allocations;
+    if (report.step == 40) last = allocations;
+    return Continue::yes;
+  });
+  REQUIRE(first > 0);
+  REQUIRE(last > 0);
+  return last - first;
+}
+
+}  // namespace
+
+TEST_CASE("the count of allocations counts") {
+  const long before = allocations;
+  const Matrix<float> some(30, 30);
+  CHECK(allocations > before);
+}
+
+TEST_CASE("training allocates nothing between the steps of an epoch") {
+  for (const Index batch : {10, 150}) {
+    const Dataset data = dataset(50 * batch);
+    RandomSource random(RandomKind::philox, 2);
+    Mlp<float> mlp = network({25, 300, 200, 4});
+    CAPTURE(batch);
+    CHECK(allocations_between([&](auto on_step) { train(mlp, data, random, {.batch = batch, .on_step = on_step}); }) ==
+          0);
+    for (const LoraInit init : {LoraInit::gaussian, LoraInit::pissa}) {
+      LoraAdapter<float> adapter(mlp, {.rank = 2, .init = init}, random);
+      CHECK(allocations_between([&](auto on_step) {
+              train_adapter(mlp, adapter, data, random, {.batch = batch, .on_step = on_step});
+            }) == 0);
+    }
+  }
+}

@@ -1,0 +1,157 @@
+#include <lowrank/io/safetensors.hpp>
+#include <lowrank/nn/checkpoint.hpp>
+
+#include "nn_check.hpp"
+
+using namespace nn_check;
+
+TEST_CASE("a checkpoint read back is the network to the bit, under torch's names") {
+  TemporaryFolder folder;
+  const Mlp<float> mlp = network({25, 40, 4});
+  save_mlp(folder / "base.safetensors", mlp);
+  CHECK(load_mlp<float>(folder / "base.safetensors").digest() == mlp.digest());
+  const SafetensorsFile file = SafetensorsFile::open(folder / "base.safetensors");
+  CHECK(file.tensors().size() == 4);
+  CHECK(file.tensor("linear1.weight").shape == std::vector<Index>{40, 25});
+  CHECK(file.tensor("linear1.bias").shape == std::vector<Index>{40});
+  CHECK(file.metadata().at("sizes") == "25,40,4");
+  CHECK(file.metadata().at("activation") == "relu");
+}
+
+TEST_CASE("a checkpoint without metadata: layers go by the numbers in their names") {
+  TemporaryFolder folder;
+  const Mlp<float> mlp = network({5, 6, 7, 8, 9, 8, 7, 6, 5, 4, 3, 2});
+  SafetensorsWriter writer;
+  for (const Linear<float>& layer : mlp.layers()) {
+    writer.add<float>(layer.name + ".weight", layer.weight.view());
+    writer.add_vector<float>(layer.name + ".bias", layer.bias.view());
+  }
+  writer.write(folder / "m.safetensors");
+  CHECK(load_mlp<float>(folder / "m.safetensors").digest() == mlp.digest());  // linear10 comes after linear9
+}
+
+TEST_CASE("files that are no network are refused by name") {
+  TemporaryFolder folder;
+  const std::string path = folder / "m.safetensors";
+  const Matrix<float> W = samples<float>(3, 2), b = samples<float>(3, 1), bad = samples<float>(2, 1),
+                      huge = samples<float>(4, 5), four = samples<float>(4, 1);
+  const auto refused = [&](const std::vector<std::pair<std::string, const Matrix<float>*>>& tensors,
+                           const std::string& activation = "relu") {
+    SafetensorsWriter writer;
+    for (const auto& [name, tensor] : tensors)
+      tensor->cols() == 1 ? writer.add_vector<float>(name, tensor->view()) : writer.add<float>(name, tensor->view());
+    writer.set_metadata("activation", activation);
+    writer.write(path);
+    return message<Error>([&] { load_mlp<float>(path); });
+  };
+  CHECK(has(refused({{"a.weight", &W}}), "a.bias is not"));
+  CHECK(has(refused({{"a.bias", &b}}), "a.weight is not"));
+  CHECK(has(refused({{"conv", &W}}), "conv"));
+  CHECK(has(refused({{"a.weight", &W}, {"a.bias", &bad}}), "biases"));
+  CHECK(
+      has(refused({{"a1.weight", &W}, {"a1.bias", &b}, {"a2.weight", &huge}, {"a2.bias", &four}}), "a2 has 5 inputs"));
+  CHECK(has(refused({{"a.weight", &W}, {"a.bias", &b}}, "tanh"), "tanh"));
+  Matrix<float> nan = samples<float>(3, 2);
+  nan(2, 1) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(has(refused({{"a.weight", &nan}, {"a.bias", &b}}), "a.weight is not finite at (2, 1)"));
+  CHECK(has(message<Error>([&] { load_mlp<float>(folder / "none.safetensors"); }), "none.safetensors"));
+}
+
+TEST_CASE("resumed training makes the losses of the uninterrupted one to the bit") {
+  const Dataset data = dataset();
+  for (const RandomKind kind : {RandomKind::torch, RandomKind::philox})
+    for (const UpdateRule rule : {UpdateRule::adam, UpdateRule::sgd})
+      for (const Index interrupted : {7, 21, 30}) {  // within an epoch of 21 steps, at its end, in the next
+        CAPTURE(interrupted);
+        const TrainOptions common{.optimizer = {.rule = rule}, .epochs = 3};
+        const auto start = [&](RandomSource& random) {
+          Mlp<float> mlp({25, 33, 4});
+          initialize(mlp, random);
+          return mlp;
+        };
+        Losses whole, parts;
+        TrainOptions options = common;
+        options.on_step = whole.record();
+        RandomSource random(kind, 11);
+        Mlp<float> mlp = start(random);
+        const TrainResult expected = train(mlp, data, random, options);
+
+        TemporaryFolder folder;
+        options.on_step = parts.record();
+        options.checkpoint = folder / "base.safetensors";
+        options.limit = interrupted;
+        RandomSource again(kind, 11);
+        Mlp<float> first = start(again);
+        train(first, data, again, options);
+        options.limit = 0;
+        Mlp<float> second = network({2, 2});
+        const TrainResult found = resume(options.checkpoint, second, data, options);
+        CHECK(parts.values == whole.values);
+        CHECK(second.digest() == mlp.digest());
+        CHECK(found.steps == expected.steps);
+        CHECK(found.steps_here == expected.steps - interrupted);
+        CHECK(found.mean_loss == expected.mean_loss);
+        CHECK(load_mlp<float>(options.checkpoint).digest() == mlp.digest());
+      }
+}
+
+TEST_CASE("a stop request leaves a whole checkpoint, an exception none") {
+  TemporaryFolder folder;
+  const Dataset data = dataset();
+  RandomSource random(RandomKind::philox, 1);
+  Mlp<float> mlp = network({25, 33, 4});
+  TrainOptions options{.checkpoint = folder / "base.safetensors"};
+  options.on_step = [](const StepReport& report) { return report.step == 5 ? Continue::stop : Continue::yes; };
+  const TrainResult result = train(mlp, data, random, options);
+  CHECK(result.outcome == TrainOutcome::stopped);
+  CHECK(result.steps == 5);
+  CHECK(load_mlp<float>(options.checkpoint).digest() == mlp.digest());
+  CHECK(load_state<float>(state_path(options.checkpoint)).progress.step == 5);
+  CHECK(folder.count() == 2);
+
+  options.checkpoint = folder / "other.safetensors";
+  options.on_step = [](const StepReport&) -> Continue { throw std::runtime_error("enough"); };
+  CHECK_THROWS_AS(train(mlp, data, random, options), std::runtime_error);
+  CHECK(folder.count() == 2);
+}
+
+TEST_CASE("a loss that is not finite ends training and keeps the last good checkpoint") {
+  TemporaryFolder folder;
+  const Dataset data = dataset();
+  RandomSource random(RandomKind::philox, 1);
+  Mlp<float> mlp = network({25, 33, 4});
+  TrainOptions options{
+      .optimizer = {.rule = UpdateRule::sgd, .lr = 1e-2}, .limit = 4, .checkpoint = folder / "base.safetensors"};
+  train(mlp, data, random, options);
+  options.optimizer.lr = 1e30;
+  options.limit = 20;
+  options.checkpoint_every = 1;
+  const TrainResult result = train(mlp, data, random, options);
+  CHECK(result.outcome == TrainOutcome::diverged);
+  CHECK(result.diverged_step >= 1);
+  CHECK(result.diverged_step <= 5);
+  const Mlp<float> kept = load_mlp<float>(options.checkpoint);  // refuses what is not finite
+  CHECK(kept.depth() == 2);
+  CHECK_NOTHROW(load_state<float>(state_path(options.checkpoint)));
+}
+
+TEST_CASE("resuming is refused without a state, with other data, with a damaged state") {
+  TemporaryFolder folder;
+  const Dataset data = dataset();
+  RandomSource random(RandomKind::philox, 1);
+  Mlp<float> mlp = network({25, 33, 4});
+  const TrainOptions options{.limit = 3, .checkpoint = folder / "base.safetensors"};
+  const auto refused = [&](const Dataset& with) {
+    return message<Error>([&] { resume(options.checkpoint, mlp, with, options); });
+  };
+  CHECK(has(refused(data), "base.state.safetensors"));
+  train(mlp, data, random, options);
+  CHECK(has(refused(dataset(204)), "other data"));
+  CHECK(has(refused(data.only({1, 2})), "other data"));
+  const std::string path = state_path(options.checkpoint), whole = io_test::contents(path);
+  io_test::put(path, whole.substr(0, whole.size() - 9));
+  CHECK(has(refused(data), "base.state.safetensors"));
+  save_mlp(path, mlp);
+  CHECK(has(refused(data), "no state of a training"));
+  CHECK(state_path("a/b") == "a/b.state.safetensors");
+}

@@ -1,0 +1,210 @@
+#include <lowrank/cpu/host_training.hpp>
+#include <lowrank/nn/storage.hpp>
+
+#include "nn_check.hpp"
+
+using namespace nn_check;
+
+namespace {
+
+/// One layer with all that its way back touches, in T and, computed entry by entry, in double.
+template <Real T>
+struct Case {
+  Index batch, out, in, rank;
+  Matrix<T> X, W, b, H, B, dY, dH, A, Y, dX, mW, vW, mb, vb;
+
+  Case(Index batch_, Index out_, Index in_, Index rank_)
+      : batch(batch_),
+        out(out_),
+        in(in_),
+        rank(rank_),
+        X(make(batch, in, 1)),
+        W(make(out, in, 2)),
+        b(make(1, out, 3)),
+        H(make(batch, rank, 4)),
+        B(make(rank, out, 5)),
+        dY(make(batch, out, 6)),
+        dH(make(batch, rank, 7)),
+        A(make(rank, in, 8)),
+        Y(make(batch, out, 9)),
+        dX(make(batch, in, 10)),
+        mW(make(out, in, 11)),
+        vW(make(out, in, 12)),
+        mb(make(1, out, 13)),
+        vb(make(1, out, 14)) {
+    for (Matrix<T>* moment : {&vW, &vb})
+      for (Index i = 0; i < moment->rows(); ++i)
+        for (Index j = 0; j < moment->cols(); ++j) (*moment)(i, j) *= (*moment)(i, j);
+  }
+  static Matrix<T> make(Index rows, Index cols, std::uint64_t seed) {
+    Matrix<T> made = padded_rows<T>(rows, cols, host_device());
+    fill_normal<T>(made, seed, 2);
+    return made;
+  }
+  static MatrixView<T> column(Matrix<T>& row) { return {row.data(), row.cols(), 1, std::max<Index>(1, row.cols())}; }
+};
+
+template <Real T>
+double forward_error(Case<T>& c, Activation f) {
+  const TrainingPrimitives<T>& device = host_device().training<T>();
+  device.linear_forward(T(0.5), c.X, c.W, Case<T>::column(c.b), c.H, c.B, f, c.Y);
+  double worst = 0;
+  for (Index i = 0; i < c.batch; ++i)
+    for (Index o = 0; o < c.out; ++o) {
+      double y = c.b(0, o), size = std::abs(y);
+      for (Index j = 0; j < c.in; ++j) {
+        const double term = 0.5 * c.X(i, j) * c.W(o, j);
+        y += term;
+        size += std::abs(term);
+      }
+      for (Index k = 0; k < c.rank; ++k) y += static_cast<double>(c.H(i, k)) * c.B(k, o);
+      if (f == Activation::relu) y = std::max(y, 0.0);
+      worst = std::max(worst, std::abs(y - c.Y(i, o)) / size);
+    }
+  return worst;
+}
+
+struct Adam {
+  double p, m, v;
+  Adam(double p_, double m_, double v_, double g, const Optimizer& o, double t) {
+    m = m_ + (g - m_) * (1 - o.beta1);
+    v = o.beta2 * v_ + (1 - o.beta2) * g * g;
+    p = o.rule == UpdateRule::sgd
+            ? p_ - o.lr * g
+            : p_ - o.lr / (1 - std::pow(o.beta1, t)) * m / (std::sqrt(v / (1 - std::pow(o.beta2, t))) + o.epsilon);
+  }
+};
+
+/// The largest errors of dX and of W, m, v, b after linear_backward, relative to the sizes of their terms.
+template <Real T>
+double backward_error(Case<T>& c, const Optimizer& optimizer, bool trained, bool wanted) {
+  const TrainingPrimitives<T>& device = host_device().training<T>();
+  const Matrix<T> W = Matrix<T>::copy_of(c.W), m = Matrix<T>::copy_of(c.mW), v = Matrix<T>::copy_of(c.vW);
+  const Matrix<T> b = Matrix<T>::copy_of(c.b), mb = Matrix<T>::copy_of(c.mb), vb = Matrix<T>::copy_of(c.vb);
+  const TrainingClock clock{4, 0};
+  std::vector<T> scratch(static_cast<std::size_t>(device.scratch_size(c.batch, c.out, c.in)));
+  LinearBackward<T> layer{.dY = c.dY, .X = c.X, .W = c.W};
+  if (trained) {
+    layer.weight = {c.W, c.mW, c.vW};
+    layer.bias = {Case<T>::column(c.b), Case<T>::column(c.mb), Case<T>::column(c.vb)};
+  }
+  if (c.rank > 0) {
+    layer.dH = c.dH;
+    layer.A = c.A;
+  }
+  if (wanted) layer.dX = c.dX;
+  device.linear_backward(layer, optimizer, &clock, scratch);
+
+  double worst = 0;
+  const double count = static_cast<double>(c.batch + c.out + c.rank);
+  if (wanted)
+    for (Index i = 0; i < c.batch; ++i)
+      for (Index j = 0; j < c.in; ++j) {
+        double dx = 0;
+        for (Index o = 0; o < c.out; ++o) dx += static_cast<double>(c.dY(i, o)) * W(o, j);
+        for (Index k = 0; k < c.rank; ++k) dx += static_cast<double>(c.dH(i, k)) * c.A(k, j);
+        if (!(c.X(i, j) > 0)) dx = 0;
+        worst = std::max(worst, std::abs(dx - c.dX(i, j)) / count);
+      }
+  for (Index o = 0; o < c.out; ++o) {
+    double gb = 0;
+    for (Index i = 0; i < c.batch; ++i) gb += c.dY(i, o);
+    const Adam bias(b(0, o), mb(0, o), vb(0, o), gb, optimizer, 5);
+    worst = std::max(worst, std::abs((trained ? bias.p : b(0, o)) - c.b(0, o)));
+    for (Index j = 0; j < c.in; ++j) {
+      double g = 0;
+      for (Index i = 0; i < c.batch; ++i) g += static_cast<double>(c.dY(i, o)) * c.X(i, j);
+      const Adam weight(W(o, j), m(o, j), v(o, j), g, optimizer, 5);
+      worst = std::max(worst, std::abs((trained ? weight.p : W(o, j)) - c.W(o, j)));
+      if (!trained || optimizer.rule == UpdateRule::sgd) continue;
+      worst = std::max(worst, std::abs(weight.m - c.mW(o, j)) / count);
+      worst = std::max(worst, std::abs(weight.v - c.vW(o, j)) / (count * count));
+    }
+  }
+  return worst;
+}
+
+constexpr Index shapes[][4] = {{10, 100, 78, 1}, {1, 1, 1, 0},     {3, 10, 200, 2}, {10, 70, 33, 0},
+                               {17, 129, 64, 3}, {32, 8, 515, 1},  {64, 75, 40, 2}, {128, 20, 33, 1},
+                               {129, 75, 40, 2}, {150, 300, 31, 0}};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("a linear layer's way forward agrees with the sums entry by entry", T, float, double) {
+  const double eps = std::numeric_limits<T>::epsilon();
+  for (const auto& [batch, out, in, rank] : shapes)
+    for (const Activation f : {Activation::identity, Activation::relu}) {
+      CAPTURE(batch);
+      CAPTURE(out);
+      CAPTURE(in);
+      Case<T> layer(batch, out, in, rank);
+      CHECK(forward_error(layer, f) < 20 * eps * std::sqrt(static_cast<double>(in)));
+    }
+}
+
+TEST_CASE_TEMPLATE("a linear layer's way back agrees with the sums entry by entry", T, float, double) {
+  const double eps = std::numeric_limits<T>::epsilon();
+  for (const auto& [batch, out, in, rank] : shapes)
+    for (const UpdateRule rule : {UpdateRule::adam, UpdateRule::sgd})
+      for (const auto& [trained, wanted] : {std::pair(true, true), {true, false}, {false, true}}) {
+        CAPTURE(batch);
+        CAPTURE(out);
+        CAPTURE(in);
+        CAPTURE(trained);
+        CAPTURE(wanted);
+        Case<T> layer(batch, out, in, rank);
+        CHECK(backward_error(layer, {.rule = rule, .lr = 0.1}, trained, wanted) < 50 * eps);
+      }
+}
+
+TEST_CASE("small batches give the same bits with any number of threads") {
+  std::vector<std::vector<float>> results;
+  for (const int count : {1, 2, 3, 7}) {
+    const Threads threads(count);
+    Case<float> layer(10, 300, 200, 1);
+    forward_error(layer, Activation::relu);
+    backward_error(layer, {}, true, true);
+    std::vector<float> all;
+    for (const Matrix<float>* each : {&layer.Y, &layer.dX, &layer.W, &layer.mW, &layer.vW, &layer.b})
+      for (Index i = 0; i < each->rows(); ++i)
+        for (Index j = 0; j < each->cols(); ++j) all.push_back((*each)(i, j));
+    results.push_back(std::move(all));
+  }
+  for (const auto& each : results) CHECK(each == results.front());
+}
+
+TEST_CASE("Adam copes with moments that are zero, tiny and huge") {
+  const TrainingPrimitives<float>& device = host_device().training<float>();
+  for (const float g : {0.0F, 1e-25F, 1e-12F, 1.0F, 1e10F}) {
+    Case<float> layer(1, 1, 40, 0);
+    fill<float>(layer.mW, 0);
+    fill<float>(layer.vW, 0);
+    fill<float>(layer.X, 1);
+    fill<float>(layer.dY, g);
+    const float before = layer.W(0, 7);
+    const TrainingClock clock{0, 0};
+    std::vector<float> scratch(static_cast<std::size_t>(device.scratch_size(1, 1, 40)));
+    device.update(layer.dY, layer.X, {layer.W, layer.mW, layer.vW}, {}, &clock, scratch);
+    const Adam expected(before, 0, 0, g, {}, 1);
+    CAPTURE(g);
+    CHECK(layer.W(0, 7) == doctest::Approx(expected.p).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("moments that have died away are zero, not subnormal") {
+  const TrainingPrimitives<float>& device = host_device().training<float>();
+  const float subnormal = std::numeric_limits<float>::denorm_min() * 1000;
+  for (const Index batch : {Index{1}, HostTraining<float>::small_batch + 1}) {
+    Case<float> layer(batch, 8, 40, 0);
+    fill<float>(layer.mW, subnormal);
+    fill<float>(layer.vW, subnormal);
+    fill<float>(layer.dY, 0);
+    const TrainingClock clock{100, 0};
+    std::vector<float> scratch(static_cast<std::size_t>(device.scratch_size(batch, 8, 40)));
+    device.update(layer.dY, layer.X, {layer.W, layer.mW, layer.vW}, {}, &clock, scratch);
+    CHECK(frobenius_norm<float>(layer.mW) == 0);
+    CHECK(frobenius_norm<float>(layer.vW) == 0);
+  }
+  volatile float still = subnormal;
+  CHECK(still * 0.5F > 0);  // outside nothing has changed
+}
