@@ -97,13 +97,17 @@ void Arguments::flag(const std::string& name, bool& value, const std::string& he
   parser_->options.push_back({name, help});
 }
 
+void Arguments::describe(const std::string& names, const std::string& metavar, const std::string& help) {
+  std::string shown = names;
+  if (const auto comma = shown.find(','); comma != shown.npos) shown.insert(comma + 1, " ");
+  parser_->options.push_back({shown + " " + metavar, help});
+}
+
 /// `take` gets the text of the value. Exceptions pass through CLI11.
 template <class Take>
 void Arguments::add(const std::string& names, const std::string& metavar, const std::string& help, Take take) {
   parser_->app.add_option_function<std::string>(names, take)->type_name("value");
-  std::string shown = names;
-  if (const auto comma = shown.find(','); comma != shown.npos) shown.insert(comma + 1, " ");
-  parser_->options.push_back({shown + " " + metavar, help});
+  describe(names, metavar, help);
 }
 
 void Arguments::option(const std::string& names, const std::string& metavar, std::optional<Index>& value,
@@ -134,6 +138,18 @@ void Arguments::option(const std::string& names, const std::string& metavar, std
   add(names, metavar, help, [names, &value](const std::string& text) {
     value = parse_number<std::uint64_t>(names, text, "a whole number from 0 on is wanted");
   });
+}
+
+void Arguments::repeatable(const std::string& names, const std::string& metavar, std::vector<std::string>& values,
+                           const std::string& help) {
+  const auto take = [names, &values](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts)
+      if (text.empty()) refuse(names, text, "the value is empty");
+    values = texts;
+  };
+  // One value each time: the next word is another argument.
+  parser_->app.add_option_function<std::vector<std::string>>(names, take)->allow_extra_args(false);
+  describe(names, metavar, help);
 }
 
 void Arguments::choice(const std::string& name, std::string& value, const std::vector<std::string>& words,

@@ -32,6 +32,9 @@ class Arguments {
   void option(const std::string& names, const std::string& metavar, std::optional<std::string>& value,
               const std::string& help);
   void option(const std::string& names, const std::string& metavar, std::uint64_t& value, const std::string& help);
+  /// May be given several times; `values` are in the order in which they were given.
+  void repeatable(const std::string& names, const std::string& metavar, std::vector<std::string>& values,
+                  const std::string& help);
   /// One of a few words.
   void choice(const std::string& name, std::string& value, const std::vector<std::string>& words,
               const std::string& help);
@@ -44,6 +47,7 @@ class Arguments {
 
  private:
   struct Parser;
+  void describe(const std::string& names, const std::string& metavar, const std::string& help);
   template <class Take>
   void add(const std::string& names, const std::string& metavar, const std::string& help, Take take);
 

@@ -10,5 +10,8 @@ int svd_command(int argc, char** argv);
 int factor_command(int argc, char** argv);
 int verify_command(int argc, char** argv);
 int convert_command(int argc, char** argv);
+int train_command(int argc, char** argv);
+int eval_command(int argc, char** argv);
+int lora_command(int argc, char** argv);
 
 }  // namespace lowrank::tools

@@ -27,17 +27,22 @@ constexpr std::array subcommands{
     Subcommand{"factor", "small factors B and A with B·A close to the matrix", factor_command},
     Subcommand{"verify", "whether B·A·x + b equals W·x + b", verify_command},
     Subcommand{"convert", "write a matrix in another format", convert_command},
+    Subcommand{"train", "train a network on pictures", train_command},
+    Subcommand{"eval", "the accuracy of a network, with adapters or without", eval_command},
+    Subcommand{"lora", "low-rank adapters for a network: train, merge, info", lora_command},
 };
 
 std::string help() {
   std::string text =
-      "Rank, truncated SVD and low-rank factors of matrices, with a bound on the error.\n\n"
+      "Rank, truncated SVD and low-rank factors of matrices, with a bound on the error; networks with low-rank "
+      "adapters.\n\n"
       "Usage: lowrank SUBCOMMAND ...\n\nSubcommands:\n";
   for (const Subcommand& each : subcommands) text += fmt::format("  {:<10}{}\n", each.name, each.summary);
   text +=
       "\nOptions:\n  --version   the version\n  -h, --help  this text\n\n"
       "Files: .npy, .npz, .csv, .tsv, .mtx, .mtx.gz, .safetensors; one of several matrices in a file is named after a\n"
-      "colon, as in model.safetensors:layer.weight. Each subcommand has a help with examples: lowrank rank --help.\n\n"
+      "colon, as in model.safetensors:layer.weight. Each subcommand has a help with examples: lowrank rank --help.\n"
+      "Networks are .safetensors as torch's load_state_dict takes them, adapters are folders as PEFT has them.\n\n"
       "Exit status: 0 done; 1 a check failed (verify); 2 usage; 3 unusable input, output or memory.\n";
   return text;
 }

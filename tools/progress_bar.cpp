@@ -18,15 +18,16 @@ std::string bar(double fraction) {
 
 }  // namespace
 
-void ProgressBar::show(const Progress& progress) {
+void ProgressBar::show(const Progress& progress, std::string_view detail) {
   using namespace std::chrono_literals;
   const auto now = Clock::now();
   if (!wanted_ || now - start_ < 300ms || (visible_ && now - last_ < 100ms)) return;
   last_ = now;
   visible_ = true;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  fmt::print(stderr, "\r\x1b[K{:<24.24} {} {:.0f} s", progress.stage,
-             progress.fraction >= 0 ? bar(progress.fraction) : std::string(), seconds);
+  fmt::print(stderr, "\r\x1b[K{:<24.24} {} {:.0f} s{}{}", progress.stage,
+             progress.fraction >= 0 ? bar(progress.fraction) : std::string(), seconds, detail.empty() ? "" : ", ",
+             detail);
   std::fflush(stderr);
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <lowrank/core/progress.hpp>
 #include <string>
+#include <string_view>
 
 namespace lowrank::tools {
 
@@ -14,7 +15,9 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  void show(const Progress& progress);
+  /// `detail` stands behind the bar.
+  void show(const Progress& progress, std::string_view detail = {});
+  bool wanted() const { return wanted_; }
   void clear();
   /// Empty when no bar is wanted. The bar must outlive it.
   ProgressCallback callback();
