@@ -3,7 +3,7 @@
 # As root or with sudo, on Debian or Ubuntu. Safe to run again.
 set -eu
 cd "$(dirname "$0")/.."
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-2000}"
 build=${BUILD:-build}
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 run() { printf '$ %s\n' "$*"; "$@"; }

@@ -3,7 +3,7 @@
 # Arguments go to the test program, e.g. --test-case='*rank*'. BUILD names another build folder.
 set -eu
 cd "$(dirname "$0")/.."
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-2000}"
 build=${BUILD:-build}
 
 sh tools/bootstrap.sh dataset-fashion-mnist

@@ -82,11 +82,12 @@ int dispatch(int argc, char** argv) {
   return complain("lowrank", fmt::format("there is no subcommand or option '{}' (see lowrank --help)", first), usage);
 }
 
-/// OpenMP's threads spin while they wait, which on a busy machine turns milliseconds into seconds. The policy is read
-/// from the environment before main begins, so where the user has not chosen one the command starts again with it set.
-void wait_without_spinning(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  setenv("OMP_WAIT_POLICY", "passive", 1);
+/// OpenMP's threads spin for a millisecond while they wait, which on a busy machine turns milliseconds into seconds;
+/// not at all, and a step of training waits longer than it works. Some microseconds serve both. The number is read from
+/// the environment before main begins, so where the user has chosen nothing the command starts again with it set.
+void wait_with_little_spinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  setenv("GOMP_SPINCOUNT", "2000", 1);
   execv("/proc/self/exe", argv);  // Comes back only where there is no /proc; then it spins.
 }
 
@@ -96,6 +97,6 @@ void wait_without_spinning(char** argv) {
 int main(int argc, char** argv) {
   // A reader that goes away is found when stdout is written, after output files are complete.
   signal(SIGPIPE, SIG_IGN);
-  if (argc > 2) lowrank::tools::wait_without_spinning(argv);
+  if (argc > 2) lowrank::tools::wait_with_little_spinning(argv);
   return lowrank::tools::dispatch(argc, argv);
 }
