@@ -39,13 +39,6 @@ void append_columns(Eigen::MatrixXd& core, const Matrix<double>& upper, const Ma
   core.bottomRightCorner(lower.rows(), b) = lower.eigen();
 }
 
-template <Real T>
-Matrix<T> rotate(MatrixView<const T> basis, const Matrix<double>& rotation, Index count) {
-  Matrix<T> W(rotation.rows(), count);
-  W.eigen() = rotation.eigen().leftCols(count).template cast<T>();
-  return product<T>(basis, W);
-}
-
 }  // namespace
 
 template <Real T>
@@ -89,8 +82,8 @@ MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& inp
     if ((verdict.settled && Q.cols() > b) || last) {
       const Index k = std::min<Index>(verdict.rank, Q.cols());
       // core = (U of core)·S·(V of core)ᵀ, so A ≈ Q·coreᵀ·Vᵀ has left vectors Q·(V of core).
-      result.U = rotate<T>(Q.view(), ritz.V, k);
-      result.V = rotate<T>(V.view(), ritz.U, k);
+      result.U = rotated<T>(Q.view(), ritz.V, k);
+      result.V = rotated<T>(V.view(), ritz.U, k);
       for (Index i = 0; i < k; ++i) result.S.push_back(static_cast<T>(ritz.S[static_cast<std::size_t>(i)]));
       result.converged = verdict.met && (verdict.settled || full);
       return result;

@@ -44,6 +44,10 @@ MethodResult<T> randomized_method(const LinearOperator<T>& A, const MethodInput&
 template <Real T>
 MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& input, Index limit);
 
+/// Q·(the first `count` columns of a small rotation): a basis turned to its Ritz vectors.
+template <Real T>
+Matrix<T> rotated(MatrixView<const T> Q, const Matrix<double>& rotation, Index count);
+
 /// Columns of the first panel.
 Index panel_width(const MethodInput& input, Index limit);
 

@@ -12,6 +12,14 @@ Index panel_width(const MethodInput& input, Index limit) {
   return std::min(k + extra, std::max(limit, input.wish.rank));
 }
 
+template <Real T>
+Matrix<T> rotated(MatrixView<const T> Q, const Matrix<double>& rotation, Index count) {
+  Matrix<T> W(rotation.rows(), count);
+  for (Index j = 0; j < count; ++j)
+    for (Index i = 0; i < W.rows(); ++i) W(i, j) = static_cast<T>(rotation(i, j));
+  return product<T>(Q, W);
+}
+
 namespace {
 
 /// [X, G] with G Gaussian, so that the panel has `width` columns.
@@ -23,14 +31,6 @@ Matrix<T> widened(const Matrix<T>& X, Index rows, Index width, Device& device, s
   if (have > 0) copy<T>(X, wider.view().left_cols(have));
   fill_normal<T>(wider.view().middle_cols(have, width - have), seed, stream);
   return wider;
-}
-
-template <Real T>
-Matrix<T> rotated(MatrixView<const T> Q, const Matrix<double>& rotation, Index count) {
-  Matrix<T> W(rotation.rows(), count);
-  for (Index j = 0; j < count; ++j)
-    for (Index i = 0; i < W.rows(); ++i) W(i, j) = static_cast<T>(rotation(i, j));
-  return product<T>(Q, W);
 }
 
 }  // namespace
@@ -103,6 +103,8 @@ MethodResult<T> randomized_method(const LinearOperator<T>& A, const MethodInput&
   }
 }
 
+template Matrix<float> rotated(MatrixView<const float>, const Matrix<double>&, Index);
+template Matrix<double> rotated(MatrixView<const double>, const Matrix<double>&, Index);
 template MethodResult<float> randomized_method(const LinearOperator<float>&, const MethodInput&, Index);
 template MethodResult<double> randomized_method(const LinearOperator<double>&, const MethodInput&, Index);
 
