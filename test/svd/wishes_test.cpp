@@ -97,7 +97,7 @@ TEST_CASE_TEMPLATE("svd wishes: too few products are said", T, float, double) {
     CHECK(!svd.reason.empty());
     CHECK(svd.rank() == 10);
     // What came out is certified all the same.
-    const auto E = check::dense(A) - check::diagonal_product(check::dense(svd.U), svd.S, check::dense(svd.V));
+    const check::Dense E = check::dense(A) - check::diagonal_product(check::dense(svd.U), svd.S, check::dense(svd.V));
     CHECK(svd.certificate.relative_error * check::dense(A).norm() >= E.norm() * (1 - 1e-4));
     CHECK(svd.certificate.error_bound >= check::spectral_norm(E) * (1 - 1e-4));
   }
