@@ -111,7 +111,7 @@ TEST_CASE_TEMPLATE("svd wishes: a smaller excess gives a smaller error", T, floa
       auto options = with(method);
       options.excess = excess;
       const auto svd = lowrank::truncated_svd(A, {.rank = 20}, options);
-      const auto E = ref.A - check::diagonal_product(check::dense(svd.U), svd.S, check::dense(svd.V));
+      const check::Dense E = ref.A - check::diagonal_product(check::dense(svd.U), svd.S, check::dense(svd.V));
       CAPTURE(excess);
       CHECK(svd.converged);
       // What is expected of an extrapolation: twice the wish where that is far below a hundredth.
