@@ -69,8 +69,9 @@ void AtomicFile::write(const void* data, Index bytes) {
   const auto* from = static_cast<const std::byte*>(data);
   const auto count = static_cast<std::size_t>(bytes);
   position_ += bytes;
-  if (buffer_.size() + count > buffer_bytes) flush();
-  if (count > buffer_bytes / 2) return write_through(from, count);
+  const bool large = count > buffer_bytes / 2;
+  if (large || buffer_.size() + count > buffer_bytes) flush();
+  if (large) return write_through(from, count);
   if (buffer_.capacity() == 0) buffer_.reserve(buffer_bytes);
   buffer_.insert(buffer_.end(), from, from + count);
 }

@@ -222,3 +222,19 @@ TEST_CASE("atomic file: a signal in a forked child does not remove the parent's 
   CHECK(WEXITSTATUS(status) == 0);
   CHECK(contents(folder / "a") == "x");
 }
+
+// A piece of half the buffer or more was written at once, before the smaller ones that still waited in the buffer.
+TEST_CASE("atomic file: pieces of every size stay in order") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path.string() + "/pieces";
+  std::string wanted;
+  AtomicFile file(path);
+  char letter = 'a';
+  for (const std::size_t size : {8, 100, 131073, 5, 200000, 262144, 1, 131072, 300000, 60000, 131080}) {
+    const std::string piece(size, letter++);
+    file.write(piece.data(), static_cast<Index>(piece.size()));
+    wanted += piece;
+  }
+  file.commit();
+  CHECK((contents(path) == wanted));
+}
