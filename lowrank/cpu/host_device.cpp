@@ -43,11 +43,13 @@ class HostDevice final : public Device {
     // Asking the system costs microseconds: only where the answer can matter.
     constexpr Index large = Index{32} << 20;
     if (bytes >= large && bytes > available_memory()) refuse(bytes);
-    constexpr std::size_t alignment = 64;
-    void* memory =
-        std::aligned_alloc(alignment, (static_cast<std::size_t>(bytes) + alignment - 1) / alignment * alignment);
+    // Sweeps over small pages spend their time on translating addresses.
+    constexpr std::size_t huge_page = std::size_t{2} << 20;
+    const std::size_t alignment = static_cast<std::size_t>(bytes) >= huge_page ? huge_page : 64;
+    const std::size_t size = (static_cast<std::size_t>(bytes) + alignment - 1) / alignment * alignment;
+    void* memory = std::aligned_alloc(alignment, size);
     if (memory == nullptr) refuse(bytes);
-    if (bytes >= large) madvise(memory, static_cast<std::size_t>(bytes), MADV_HUGEPAGE);
+    if (alignment == huge_page) madvise(memory, size, MADV_HUGEPAGE);
     return {memory, std::free};
   }
 

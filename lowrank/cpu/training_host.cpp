@@ -210,7 +210,7 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
   require_rows(Y);
   const Index batch = X.rows(), in = X.cols(), out = W.rows();
   if (batch > small_batch) return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
-  const Index height = std::clamp<Index>(out / 16 / 4 * 4, 4, 16);
+  const Index height = std::clamp<Index>(out / 16 / 4 * 4, 4, 64);
 #pragma omp parallel for schedule(dynamic, 1) if (batch * in * out > worth_threads)
   for (Index first = 0; first < out; first += height) {
     const FlushSubnormals flush;

@@ -20,9 +20,9 @@ using Size = std::size_t;
 
 // Tiles fill 32 registers, or 16.
 #if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
-constexpr int kSweepRows = 8, kForwardRows = 4, kForwardBatch = 5;
+constexpr int kSweepRows = 8, kForwardRows = 4, kForwardBatch = 5, kSumVectors = 4;
 #else
-constexpr int kSweepRows = 4, kForwardRows = 2, kForwardBatch = 5;
+constexpr int kSweepRows = 4, kForwardRows = 2, kForwardBatch = 5, kSumVectors = 2;
 #endif
 
 /// The first n lanes; the others are zero. With n = Lanes(d) a plain load.
@@ -65,42 +65,101 @@ HWY_INLINE void ForVectors(Size first, Size last, Size lanes, Body&& body) {
   if (i < last) body(std::true_type(), i, last - i);
 }
 
+/// A rule's numbers in vectors, held in registers over a sweep.
+template <class D>
+struct RuleVectors {
+  using Vector = hn::Vec<D>;
+  Vector keep1, keep2, beta2, step, root, epsilon;
+
+  template <class T>
+  HWY_INLINE RuleVectors(D d, const Rule<T>& rule)
+      : keep1(hn::Set(d, rule.keep1)),
+        keep2(hn::Set(d, rule.keep2)),
+        beta2(hn::Set(d, rule.beta2)),
+        step(hn::Set(d, rule.step)),
+        root(hn::Set(d, rule.root)),
+        epsilon(hn::Set(d, rule.epsilon)) {}
+};
+
 /// a/(√v·root + epsilon). For float on x86 the division and the root are estimates with one step of Newton's method,
 /// within a few units of the last place: the exact instructions are slower than the memory. v = 0 counts as the
 /// smallest normal number.
-template <class D, class T>
-HWY_INLINE hn::Vec<D> OverRoot(D d, hn::Vec<D> a, hn::Vec<D> v, T root, T epsilon) {
+template <class D>
+HWY_INLINE hn::Vec<D> OverRoot(D d, hn::Vec<D> a, hn::Vec<D> v, const RuleVectors<D>& rule) {
 #if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
-  if constexpr (std::is_same_v<T, float>) {
+  if constexpr (std::is_same_v<hn::TFromD<D>, float>) {
     v = hn::Max(v, hn::Set(d, std::numeric_limits<float>::min()));
     auto y = hn::ApproximateReciprocalSqrt(v);
     const auto vy = hn::Mul(v, y), half = hn::Set(d, 0.5F);
     // √v = v·y·(1.5 - 0.5·v·y²).
     const auto square_root = hn::Mul(vy, hn::NegMulAdd(hn::Mul(vy, half), y, hn::Set(d, 1.5F)));
-    const auto below = hn::MulAdd(square_root, hn::Set(d, root), hn::Set(d, epsilon));
+    const auto below = hn::MulAdd(square_root, rule.root, rule.epsilon);
     const auto z = hn::ApproximateReciprocal(below);
     return hn::Mul(a, hn::MulAdd(z, hn::NegMulAdd(below, z, hn::Set(d, 1.0F)), z));
   }
 #endif
-  return hn::Div(a, hn::MulAdd(hn::Sqrt(v), hn::Set(d, root), hn::Set(d, epsilon)));
+  return hn::Div(a, hn::MulAdd(hn::Sqrt(v), rule.root, rule.epsilon));
 }
 
 /// The optimizer on one vector: moments and parameters are read, changed and written.
-template <bool kPart, class D, class T>
-HWY_INLINE void Follow(D d, hn::Vec<D> g, T* p, T* m, T* v, const Rule<T>& rule, Size n) {
+template <bool kAdam, bool kPart, class D, class T>
+HWY_INLINE void Follow(D d, hn::Vec<D> g, T* HWY_RESTRICT p, T* HWY_RESTRICT m, T* HWY_RESTRICT v,
+                       const RuleVectors<D>& rule, Size n) {
   auto value = Load<kPart>(d, p, n);
-  if (rule.adam) {
+  if constexpr (kAdam) {
     auto first = Load<kPart>(d, m, n), second = Load<kPart>(d, v, n);
-    first = hn::MulAdd(hn::Sub(g, first), hn::Set(d, rule.keep1), first);
-    second = hn::MulAdd(hn::Mul(g, g), hn::Set(d, rule.keep2), hn::Mul(second, hn::Set(d, rule.beta2)));
+    first = hn::MulAdd(hn::Sub(g, first), rule.keep1, first);
+    second = hn::MulAdd(hn::Mul(g, g), rule.keep2, hn::Mul(second, rule.beta2));
     Store<kPart>(first, d, m, n);
     Store<kPart>(second, d, v, n);
-    value = hn::NegMulAdd(hn::Set(d, rule.step), OverRoot(d, first, second, rule.root, rule.epsilon), value);
+    value = hn::NegMulAdd(rule.step, OverRoot(d, first, second, rule), value);
   } else {
-    value = hn::NegMulAdd(hn::Set(d, rule.step), g, value);
+    value = hn::NegMulAdd(rule.step, g, value);
   }
   Store<kPart>(value, d, p, n);
 }
+
+/// `count` entries by the rule; gradient(part, i, n) gives the vector of n from i on.
+template <bool kAdam, class T, class Gradient>
+HWY_INLINE void FollowAll(Size count, T* p, T* m, T* v, const Rule<T>& rule, Gradient&& gradient) {
+  const hn::ScalableTag<T> d;
+  const RuleVectors<hn::ScalableTag<T>> numbers(d, rule);
+  ForVectors(0, count, hn::Lanes(d), [&](auto part, Size i, Size n) HWY_ATTR {
+    Follow<kAdam, decltype(part)::value>(d, gradient(part, i, n), p + i, m + i, v + i, numbers, n);
+  });
+}
+
+#if HWY_TARGET != HWY_SCALAR
+/// The sum of each 16-byte block's fellows: lane i of the result is Σ over the blocks of their lane i.
+template <class D>
+HWY_INLINE hn::Vec<hn::CappedTag<hn::TFromD<D>, 16 / sizeof(hn::TFromD<D>)>> SumOfBlocks(D d, hn::Vec<D> v) {
+  if constexpr (hn::MaxLanes(d) * sizeof(hn::TFromD<D>) <= 16) {
+    return v;
+  } else {
+    const hn::Half<D> half;
+    return SumOfBlocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+}
+
+/// to[r] = the sum of the lanes of v[r], for four vectors at once: interleaving adds them in a third of the
+/// instructions of four sums.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void SumsOfLanes(D d, const hn::Vec<D>* v, T* to) {
+  const hn::CappedTag<T, 16 / sizeof(T)> block;
+  const auto ab = hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
+  const auto cd = hn::Add(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3]));
+  if constexpr (sizeof(T) == 4) {
+    const hn::Repartition<double, D> pairs;
+    const auto p = hn::BitCast(pairs, ab), q = hn::BitCast(pairs, cd);
+    const auto sums =
+        hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, p, q)), hn::BitCast(d, hn::InterleaveUpper(pairs, p, q)));
+    hn::StoreU(SumOfBlocks(d, sums), block, to);
+  } else {
+    hn::StoreU(SumOfBlocks(d, ab), block, to);
+    hn::StoreU(SumOfBlocks(d, cd), block, to + 2);
+  }
+}
+#endif
 
 /// R rows of W against N rows of X: R·N sums over `in`, vectors run along it.
 template <int R, int N, class T>
@@ -115,8 +174,12 @@ HWY_INLINE void ForwardTile(const Forward<T>& work, Size row, Size sample) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
     for (int b = 0; b < N; ++b) sum[r][b] = hn::Zero(d);
+  const T* ahead = W + (R + (sample > 0 ? R / 2 : 0)) * ldw;
   ForVectors(0, static_cast<Size>(work.in), hn::Lanes(d), [&](auto part, Size i, Size n) HWY_ATTR {
     constexpr bool kPart = decltype(part)::value;
+    if (sample <= kForwardBatch)
+#pragma GCC unroll 8
+      for (int r = 0; r < R / 2; ++r) __builtin_prefetch(ahead + r * ldw + i, 0, 2);
     Vector w[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) w[r] = Load<kPart>(d, W + r * ldw + i, n);
@@ -128,10 +191,18 @@ HWY_INLINE void ForwardTile(const Forward<T>& work, Size row, Size sample) {
     }
   });
 #pragma GCC unroll 8
-  for (int b = 0; b < N; ++b)
+  for (int b = 0; b < N; ++b) {
+    T sums[R];
+    if constexpr (R == 4) {
+      const Vector column[4] = {sum[0][b], sum[1][b], sum[2][b], sum[3][b]};
+      SumsOfLanes(d, column, sums);
+    } else {
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) sums[r] = hn::GetLane(hn::SumOfLanes(d, sum[r][b]));
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      T y = work.alpha * hn::GetLane(hn::SumOfLanes(d, sum[r][b]));
+      T y = work.alpha * sums[r];
       if (work.bias != nullptr) y += work.bias[row + r];
       for (Index k = 0; k < work.rank; ++k)
         y += work.H[(static_cast<Index>(sample) + b) * work.ldh + k] *
@@ -140,6 +211,7 @@ HWY_INLINE void ForwardTile(const Forward<T>& work, Size row, Size sample) {
       work.Y[(static_cast<Index>(sample) + b) * work.ldy + static_cast<Index>(row) + r] =
           work.relu && y < T(0) ? T(0) : y;
     }
+  }
 }
 
 template <int R, class T>
@@ -169,14 +241,20 @@ HWY_INLINE void ForwardStrip(const Forward<T>& work) {
   for (; row < rows; ++row) ForwardRows<1>(work, row);
 }
 
+/// What a sweep does to W.
+enum class Moved { nothing, by_sgd, by_adam };
+
 /// R rows of W, one vector of columns. dy(b, r) at dy[b·row_block + r].
-template <int R, bool kTrained, bool kSum, bool kPart, class D, class T>
-HWY_INLINE void SweepTile(D d, const Sweep<T>& work, const T* HWY_RESTRICT dy, Size row, bool start, Size i, Size n) {
+template <int R, Moved kMoved, bool kSum, bool kPart, class D, class T>
+HWY_INLINE void SweepTile(D d, const Sweep<T>& work, const RuleVectors<D>& rule, const T* HWY_RESTRICT dy, Size row,
+                          bool start, Size i, Size n) {
+  constexpr bool kTrained = kMoved != Moved::nothing;
   using Vector = hn::Vec<D>;
   const Size ldw = static_cast<Size>(work.ldw), ldx = static_cast<Size>(work.ldx), lds = static_cast<Size>(work.lds);
   const Size at = row * ldw + i, batch = static_cast<Size>(work.batch);
   const T* HWY_RESTRICT X = work.X + i;
   T* HWY_RESTRICT sums = work.sum + i;
+  T *W = work.W, *m = work.m, *v = work.v;
   Vector w[R], g[R];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
@@ -199,53 +277,112 @@ HWY_INLINE void SweepTile(D d, const Sweep<T>& work, const T* HWY_RESTRICT dy, S
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const Size p = at + r * ldw;
-      Follow<kPart>(d, g[r], work.W + p, work.m + p, work.v + p, work.rule, n);
+      Follow<kMoved == Moved::by_adam, kPart>(d, g[r], W + p, m + p, v + p, rule, n);
     }
   }
 }
 
-template <int R, bool kTrained, bool kSum, class T>
-HWY_INLINE void SweepRows(const Sweep<T>& work, Size row, bool start) {
-  const hn::ScalableTag<T> d;
+template <int R, Moved kMoved, bool kSum, class D, class T>
+HWY_INLINE void SweepRows(D d, const Sweep<T>& work, const RuleVectors<D>& rule, Size row, bool start) {
   const T* dy = work.dY + row / row_block * row_block * static_cast<Size>(work.batch) + row % row_block;
   ForVectors(static_cast<Size>(work.first), static_cast<Size>(work.last), hn::Lanes(d),
              [&](auto part, Size i, Size n)
-                 HWY_ATTR { SweepTile<R, kTrained, kSum, decltype(part)::value>(d, work, dy, row, start, i, n); });
+                 HWY_ATTR { SweepTile<R, kMoved, kSum, decltype(part)::value>(d, work, rule, dy, row, start, i, n); });
 }
 
-template <bool kTrained, bool kSum, class T>
+template <Moved kMoved, bool kSum, class T>
 HWY_INLINE void SweepStrip(const Sweep<T>& work) {
+  const hn::ScalableTag<T> d;
+  const RuleVectors<hn::ScalableTag<T>> rule(d, work.rule);
   const Size rows = static_cast<Size>(work.rows);
   Size row = 0;
-  for (; row + kSweepRows <= rows; row += kSweepRows) SweepRows<kSweepRows, kTrained, kSum>(work, row, row == 0);
-  for (; row < rows; ++row) SweepRows<1, kTrained, kSum>(work, row, row == 0);
+  for (; row + kSweepRows <= rows; row += kSweepRows) SweepRows<kSweepRows, kMoved, kSum>(d, work, rule, row, row == 0);
+  for (; row < rows; ++row) SweepRows<1, kMoved, kSum>(d, work, rule, row, row == 0);
+}
+
+/// V vectors of columns of N samples' sums over all rows of a frozen W.
+template <int N, int V, bool kPart, class D, class T>
+HWY_INLINE void SumTile(D d, const Sweep<T>& work, Size sample, Size i, Size n) {
+  using Vector = hn::Vec<D>;
+  const Size lanes = hn::Lanes(d), ldw = static_cast<Size>(work.ldw), rows = static_cast<Size>(work.rows);
+  const Size block = row_block * static_cast<Size>(work.batch);
+  const T* HWY_RESTRICT w = work.frozen + i;
+  const T* HWY_RESTRICT dy = work.dY + sample * row_block;
+  const T* ahead = w + (V + (sample > 0 ? V / 2 : 0)) * lanes;
+  Vector sum[N][V];
+#pragma GCC unroll 8
+  for (int b = 0; b < N; ++b)
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) sum[b][v] = hn::Zero(d);
+  for (Size row = 0; row < rows; dy += block)
+    for (Size in_block = 0; in_block < row_block && row < rows; ++in_block, ++row, w += ldw) {
+      Vector column[V];
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) column[v] = Load<kPart>(d, w + v * lanes, n);
+      if (sample <= kForwardBatch)
+#pragma GCC unroll 8
+        for (int v = 0; v < V / 2; ++v) __builtin_prefetch(ahead + v * lanes, 0, 2);
+      ahead += ldw;
+#pragma GCC unroll 8
+      for (int b = 0; b < N; ++b) {
+        const Vector e = hn::Set(d, dy[b * row_block + in_block]);
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) sum[b][v] = hn::MulAdd(e, column[v], sum[b][v]);
+      }
+    }
+  T* to = work.sum + sample * static_cast<Size>(work.lds) + i;
+#pragma GCC unroll 8
+  for (int b = 0; b < N; ++b, to += work.lds)
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) Store<kPart>(sum[b][v], d, to + v * lanes, n);
+}
+
+/// All samples, kForwardBatch at a time.
+template <int V, bool kPart, class D, class T>
+HWY_INLINE void SumColumns(D d, const Sweep<T>& work, Size i, Size n) {
+  const Size batch = static_cast<Size>(work.batch);
+  Size b = 0;
+  for (; b + kForwardBatch <= batch; b += kForwardBatch) SumTile<kForwardBatch, V, kPart>(d, work, b, i, n);
+  for (; b < batch; ++b) SumTile<1, V, kPart>(d, work, b, i, n);
+}
+
+template <class T>
+HWY_INLINE void SumStrip(const Sweep<T>& work) {
+  const hn::ScalableTag<T> d;
+  const Size lanes = hn::Lanes(d), last = static_cast<Size>(work.last);
+  Size i = static_cast<Size>(work.first);
+  for (; i + kSumVectors * lanes <= last; i += kSumVectors * lanes) SumColumns<kSumVectors, false>(d, work, i, lanes);
+  ForVectors(i, last, lanes,
+             [&](auto part, Size at, Size n) HWY_ATTR { SumColumns<1, decltype(part)::value>(d, work, at, n); });
 }
 
 template <class T>
 HWY_INLINE void SweepOf(const Sweep<T>& work) {
-  if (work.W != nullptr && work.sum != nullptr) return SweepStrip<true, true>(work);
-  if (work.W != nullptr) return SweepStrip<true, false>(work);
-  SweepStrip<false, true>(work);
+  if (work.W == nullptr) return SumStrip(work);
+  if (work.rule.adam)
+    return work.sum != nullptr ? SweepStrip<Moved::by_adam, true>(work) : SweepStrip<Moved::by_adam, false>(work);
+  return work.sum != nullptr ? SweepStrip<Moved::by_sgd, true>(work) : SweepStrip<Moved::by_sgd, false>(work);
 }
 
 template <class T>
 HWY_INLINE void BiasStrip(const T* dY, Index lddy, Index batch, Index rows, T* b, T* m, T* v, const Rule<T>& rule) {
   const hn::ScalableTag<T> d;
-  ForVectors(0, static_cast<Size>(rows), hn::Lanes(d), [&](auto part, Size i, Size n) HWY_ATTR {
-    constexpr bool kPart = decltype(part)::value;
+  const auto gradient = [&](auto part, Size i, Size n) HWY_ATTR {
     auto g = hn::Zero(d);
-    for (Index s = 0; s < batch; ++s) g = hn::Add(g, Load<kPart>(d, dY + s * lddy + static_cast<Index>(i), n));
-    Follow<kPart>(d, g, b + i, m + i, v + i, rule, n);
-  });
+    for (Index s = 0; s < batch; ++s)
+      g = hn::Add(g, Load<decltype(part)::value>(d, dY + s * lddy + static_cast<Index>(i), n));
+    return g;
+  };
+  if (rule.adam) return FollowAll<true>(static_cast<Size>(rows), b, m, v, rule, gradient);
+  FollowAll<false>(static_cast<Size>(rows), b, m, v, rule, gradient);
 }
 
 template <class T>
-HWY_INLINE void FollowStrip(const T* gradient, Index count, T* p, T* m, T* v, const Rule<T>& rule) {
+HWY_INLINE void FollowStrip(const T* from, Index count, T* p, T* m, T* v, const Rule<T>& rule) {
   const hn::ScalableTag<T> d;
-  ForVectors(0, static_cast<Size>(count), hn::Lanes(d), [&](auto part, Size i, Size n) HWY_ATTR {
-    constexpr bool kPart = decltype(part)::value;
-    Follow<kPart>(d, Load<kPart>(d, gradient + i, n), p + i, m + i, v + i, rule, n);
-  });
+  const auto gradient = [&](auto part, Size i, Size n) HWY_ATTR { return Load<decltype(part)::value>(d, from + i, n); };
+  if (rule.adam) return FollowAll<true>(static_cast<Size>(count), p, m, v, rule, gradient);
+  FollowAll<false>(static_cast<Size>(count), p, m, v, rule, gradient);
 }
 
 template <class T>
