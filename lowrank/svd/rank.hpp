@@ -23,7 +23,7 @@ struct RankResult {
   Index rank = 0;
   double tolerance = 0;    ///< absolute
   std::string convention;  ///< "numpy: max(m, n) * eps * sigma_max", "relative: rtol * sigma_max", "absolute"
-  std::string method;      ///< the one that decided: "svd", "qr", "randomized"
+  std::string method;      ///< the one that decided: "randomized", "lu", "qr", "svd", "norm"
   std::string reason;      ///< why, and what was tried before
   /// Whether inequalities proved the rank (with probability 1 - 1e-10 where probes were used). An answer by the SVD
   /// alone is as good as NumPy's, and certified too unless a singular value lies within rounding of the tolerance.
@@ -42,8 +42,9 @@ struct RankResult {
 /// The numerical rank: how many singular values lie above the tolerance.
 ///
 /// automatic: a randomized range finder with a certificate from both sides (σ_r(QᵀA) > tol proves rank >= r by
-/// interlacing; a probabilistic bound on σ_{r+1} <= tol proves rank <= r), or a QR for full rank; where neither closes,
-/// the SVD. The other methods fall back to the SVD likewise, and `method` and `reason` say so.
+/// interlacing; a probabilistic bound on σ_{r+1} <= tol proves rank <= r), as long as the rank is small; an LU in float
+/// that proves full rank; a pivoted QR, whose factors bound σ_r and σ_{r+1}; where none closes, the SVD. The other
+/// methods fall back to the SVD likewise, and `method` and `reason` say so.
 ///
 /// Throws std::invalid_argument: tol or rtol given twice or not positive, NaN or Inf in A (with its place). Throws
 /// Error when the SVD is needed and A does not fit in memory.
