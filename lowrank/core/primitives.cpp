@@ -68,7 +68,7 @@ std::optional<Matrix<double>> upper_inverse(MatrixView<const T> R) {
 }
 
 template <Real T>
-LuFactors lu_in_float(MatrixView<const T> A, double scale) {
+std::optional<LuFactors> lu_in_float(MatrixView<const T> A, double scale) {
   require(A.rows() == A.cols(), "lu_in_float (needs a square)", A.rows(), A.cols(), A.cols(), A.cols());
   return on<T>(A).lu_in_float(A, scale);
 }
@@ -138,7 +138,7 @@ void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Inde
   template Matrix<double> householder_qr<T>(MatrixView<T>);                                 \
   template PivotedQr<T> pivoted_qr<T>(MatrixView<const T>, double);                         \
   template std::optional<Matrix<double>> upper_inverse<T>(MatrixView<const T>);             \
-  template LuFactors lu_in_float<T>(MatrixView<const T>, double);                           \
+  template std::optional<LuFactors> lu_in_float<T>(MatrixView<const T>, double);            \
   template void lu_solve<T>(const LuFactors&, Transpose, MatrixView<T>);                    \
   template ThinSvd<T> thin_svd<T>(MatrixView<const T>, Vectors, SvdDriver);                 \
   template double frobenius_norm<T>(MatrixView<const T>);                                   \

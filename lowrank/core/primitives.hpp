@@ -60,7 +60,7 @@ class Primitives {
   virtual Matrix<double> householder_qr(MatrixView<T> X) const = 0;
   virtual PivotedQr<T> pivoted_qr(MatrixView<const T> A, double tolerance) const = 0;
   virtual std::optional<Matrix<double>> upper_inverse(MatrixView<const T> R) const = 0;
-  virtual LuFactors lu_in_float(MatrixView<const T> A, double scale) const = 0;
+  virtual std::optional<LuFactors> lu_in_float(MatrixView<const T> A, double scale) const = 0;
   virtual void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) const = 0;
   virtual ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const = 0;
   virtual double frobenius_norm(MatrixView<const T> X) const = 0;
@@ -108,11 +108,13 @@ template <Real T>
 std::optional<Matrix<double>> upper_inverse(MatrixView<const T> R);
 
 /// The LU factorization with partial pivoting of scale·A rounded to float, A square: an approximate inverse that costs
-/// 2/3·n³ flops at float's rate. `scale` brings A into float's range. A singular A gives a U with zeros.
+/// 2/3·n³ flops at float's rate. `scale` brings A into float's range. Nothing when A is singular to float's rounding,
+/// as far as that shows on the way; less work then. (What is singular and goes unnoticed gives solutions with large
+/// residuals, NaN or Inf.)
 template <Real T>
-LuFactors lu_in_float(MatrixView<const T> A, double scale);
+std::optional<LuFactors> lu_in_float(MatrixView<const T> A, double scale);
 
-/// X ← A⁻¹·X or A⁻ᵀ·X, as good as float and the condition of A allow. NaN or Inf where U is singular.
+/// X ← A⁻¹·X or A⁻ᵀ·X, as good as float and the condition of A allow.
 template <Real T>
 void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X);
 

@@ -120,38 +120,6 @@ std::optional<Matrix<double>> HostPrimitives<T>::upper_inverse(MatrixView<const 
   return inverse;
 }
 
-template <Real T>
-LuFactors HostPrimitives<T>::lu_in_float(MatrixView<const T> A, double scale) const {
-  const Index n = A.rows();
-  LuFactors lu{Matrix<float>(n, n), std::vector<int>(static_cast<std::size_t>(n)), scale};
-  // The transpose of a row-major A is factored in rows: a copy in A's own order costs least, and is transposed after.
-  Matrix<float> rows(A.order() == Order::row_major ? n : 0, A.order() == Order::row_major ? n : 0, A.order());
-  const MatrixView<float> into = A.order() == Order::row_major ? rows.view() : lu.LU.view();
-#pragma omp parallel for schedule(static) if (n >= 128)
-  for (Index l = 0; l < n; ++l)
-    for (Index i = 0; i < n; ++i)
-      into.data()[l * into.ld() + i] = static_cast<float>(scale * static_cast<double>(A.data()[l * A.ld() + i]));
-  if (A.order() == Order::row_major) lowrank::copy<float>(rows, lu.LU);
-  const ScopedThreads scope(blas::lapack_threads(n, n));
-  if (n > 0)
-    blas::check_lapack(blas::getrf(blas_int(n), blas_int(n), lu.LU.data(), blas_int(n), lu.pivots.data()), "getrf");
-  return lu;
-}
-
-template <Real T>
-void HostPrimitives<T>::lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) const {
-  const Index n = X.rows(), k = X.cols();
-  Matrix<float> work(n, k);
-  for (Index j = 0; j < k; ++j)
-    for (Index i = 0; i < n; ++i) work(i, j) = static_cast<float>(X(i, j));
-  blas::check_lapack(
-      LAPACKE_sgetrs(LAPACK_COL_MAJOR, transpose == Transpose::yes ? 'T' : 'N', blas_int(n), blas_int(k),
-                     lu.LU.view().data(), blas_int(lu.LU.ld()), lu.pivots.data(), work.data(), blas_int(work.ld())),
-      "getrs");
-  for (Index j = 0; j < k; ++j)
-    for (Index i = 0; i < n; ++i) X(i, j) = static_cast<T>(lu.scale * static_cast<double>(work(i, j)));
-}
-
 template void HostPrimitives<float>::multiply(float, MatrixView<const float>, MatrixView<const float>, float,
                                               MatrixView<float>) const;
 template void HostPrimitives<double>::multiply(double, MatrixView<const double>, MatrixView<const double>, double,
@@ -164,9 +132,5 @@ template Matrix<double> HostPrimitives<float>::householder_qr(MatrixView<float>)
 template Matrix<double> HostPrimitives<double>::householder_qr(MatrixView<double>) const;
 template std::optional<Matrix<double>> HostPrimitives<float>::upper_inverse(MatrixView<const float>) const;
 template std::optional<Matrix<double>> HostPrimitives<double>::upper_inverse(MatrixView<const double>) const;
-template LuFactors HostPrimitives<float>::lu_in_float(MatrixView<const float>, double) const;
-template LuFactors HostPrimitives<double>::lu_in_float(MatrixView<const double>, double) const;
-template void HostPrimitives<float>::lu_solve(const LuFactors&, Transpose, MatrixView<float>) const;
-template void HostPrimitives<double>::lu_solve(const LuFactors&, Transpose, MatrixView<double>) const;
 
 }  // namespace lowrank

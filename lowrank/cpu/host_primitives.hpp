@@ -5,7 +5,7 @@
 namespace lowrank {
 
 /// The primitives on the CPU. blas_primitives.cpp holds what goes to OpenBLAS and LAPACKE, pivoted_qr.cpp
-/// the QR with column pivoting, thin_svd.cpp the SVD drivers, elementwise.cpp the loops over entries.
+/// and lu.cpp factorizations in blocks, thin_svd.cpp the SVD drivers, elementwise.cpp the loops over entries.
 template <Real T>
 class HostPrimitives final : public Primitives<T> {
  public:
@@ -15,7 +15,7 @@ class HostPrimitives final : public Primitives<T> {
   Matrix<double> householder_qr(MatrixView<T> X) const override;
   PivotedQr<T> pivoted_qr(MatrixView<const T> A, double tolerance) const override;
   std::optional<Matrix<double>> upper_inverse(MatrixView<const T> R) const override;
-  LuFactors lu_in_float(MatrixView<const T> A, double scale) const override;
+  std::optional<LuFactors> lu_in_float(MatrixView<const T> A, double scale) const override;
   void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) const override;
   ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const override;
   double frobenius_norm(MatrixView<const T> X) const override;

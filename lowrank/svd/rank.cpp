@@ -35,8 +35,8 @@ RankResult decide(const LinearOperator<T>& A, const RankInput& input) {
   };
   const auto note = [&] { tried += (tried.empty() ? "" : "; ") + why; };
   if (automatic || method == RankMethod::randomized) {
-    // Beyond some 200 columns a QR of dense entries costs little more.
-    const Index limit = automatic && A.entries() ? std::max<Index>(smaller / 16, 192) : smaller;
+    // Beyond that a QR of dense entries costs little more.
+    const Index limit = automatic && A.entries() ? std::max<Index>(smaller / 16, 160) : smaller;
     if (auto result = rank_by_range(A, input, limit, why)) return *result;
     note();
   }

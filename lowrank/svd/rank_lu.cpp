@@ -86,14 +86,18 @@ std::optional<RankResult> full_rank_by_lu(const LinearOperator<T>& original, con
   }
   // The rank of Aᵀ is that of A: whichever lies in columns.
   const MatrixView<const T> A = entries->order() == Order::col_major ? *entries : entries->transposed();
-  const LuFactors lu = lu_in_float<T>(A, std::ldexp(1.0, -std::ilogb(top.high)));
+  const std::optional<LuFactors> lu = lu_in_float<T>(A, std::ldexp(1.0, -std::ilogb(top.high)));
+  if (!lu) {
+    why = "LU in float: singular to its rounding";
+    return std::nullopt;
+  }
 
   // For u, v the last singular vectors: uᵀω = uᵀ(A·x) + uᵀ(ω - A·x), hence σ_min·‖x‖ >= |uᵀω| - ‖ω - A·x‖ for any x.
   constexpr Index probes = 16;
   const double least = least_probe(probes);
   Matrix<T> Omega(n, probes, A.device());
   fill_normal<T>(Omega, input.options.seed, 1);
-  Solution<T> solution = solve<T>(A, lu, Omega, 0.05 * least);
+  Solution<T> solution = solve<T>(A, *lu, Omega, 0.05 * least);
   const double bound = (least - solution.residual) / largest_column<T>(solution.X) - rounding_of(original, top.high);
   if (!(solution.residual < least && bound > input.rule.at(top.high))) {
     why = fmt::format("LU in float: residuals of {:.3g} do not prove full rank", solution.residual);
@@ -105,7 +109,7 @@ std::optional<RankResult> full_rank_by_lu(const LinearOperator<T>& original, con
   result.method = "lu";
   result.certified = true;
   result.sigma_max = top.low;
-  result.sigma_rank = smallest_from_above<T>(A, lu, std::move(solution.X));
+  result.sigma_rank = smallest_from_above<T>(A, *lu, std::move(solution.X));
   result.reason = fmt::format(
       "LU in float, refined: {} solutions of A·x = ω prove sigma_{} >= {:.3g} with probability 1 - {:g}, so the rank "
       "is full",

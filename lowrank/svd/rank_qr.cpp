@@ -25,7 +25,7 @@ Interval largest_singular_value(const LinearOperator<T>& A, std::uint64_t seed) 
   // three digits do.
   constexpr Index large = 1000;
   SvdOptions options{.method = SvdMethod::krylov, .excess = 1e-12, .seed = seed};
-  options.max_products = std::min(A.rows(), A.cols()) > large ? 20 : 60;
+  options.max_products = std::min(A.rows(), A.cols()) > large ? 16 : 60;
   const Svd<T> top = truncated_svd<T>(A, {.rank = 1}, options);
   const double sigma = static_cast<double>(top.S.front());
   return {sigma, std::hypot(sigma, top.certificate.error_bound)};

@@ -100,6 +100,7 @@ template <Real T>
 std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankInput& input, Index limit,
                                         std::string& why) {
   Range<T> range{Matrix<T>(A.rows(), 0, A.device()), Matrix<T>(A.cols(), 0, A.device()), {}};
+  const Index smaller = std::min(A.rows(), A.cols());
   constexpr Index first = 32, second = 128, probes = 16;
   double at_most = 0;  // σ₁ from above
   Index width = std::min(first, limit);
@@ -141,8 +142,8 @@ std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankIn
       input.options.progress({"range finding", static_cast<double>(range.Q.cols()) / static_cast<double>(limit)});
 
     // 4. More columns, as long as A has them.
-    const Index wanted = fresh.cols() < width ? probes : std::max(second, 2 * width);
-    width = std::min(wanted, std::max(limit - range.Q.cols(), probes));
+    width = fresh.cols() < width ? probes : std::max(second, 2 * width);
+    if (limit == smaller) width = std::min(width, std::max(limit - range.Q.cols(), probes));
     if (range.Q.cols() + width > limit) {
       why = fmt::format("the range needs more than {} columns", limit);
       return std::nullopt;
