@@ -28,8 +28,10 @@ struct RankResult {
   /// Whether inequalities proved the rank (with probability 1 - 1e-10 where probes were used). An answer by the SVD
   /// alone is as good as NumPy's, and certified too unless a singular value lies within rounding of the tolerance.
   bool certified = false;
+  /// From below where a large matrix was decided by "lu" or "qr", as a rule within 1 %.
   double sigma_max = 0;
-  double sigma_rank = 0;   ///< σ_r, the smallest that counts (0 for rank 0)
+  /// σ_r, the smallest that counts (0 for rank 0); where "qr" found less than full rank, a lower bound.
+  double sigma_rank = 0;
   double sigma_next = 0;   ///< σ_{r+1}, or an upper bound of it; 0 when r = min(m, n)
   double stable_rank = 0;  ///< ‖A‖_F² / σ₁²
   /// All singular values where the method found them, else empty; from them, effective_rank() and rank_at_energy().

@@ -8,12 +8,16 @@
 namespace lowrank {
 namespace {
 
-/// σ_min of an upper triangular R: 1/‖R⁻¹‖_F from below; from above 1/σ̂₁ for a Ritz value of R⁻¹, which is close.
+/// σ_min of an upper triangular R: 1/‖R⁻¹‖_F from below; from above, where wanted, 1/σ̂₁ for a Ritz value of R⁻¹, which
+/// is close.
+enum class Above { wanted, unwanted };
+
 template <Real T>
-std::optional<Interval> smallest_singular_value(MatrixView<const T> R, std::uint64_t seed) {
+std::optional<Interval> smallest_singular_value(MatrixView<const T> R, Above above, std::uint64_t seed) {
   const std::optional<Matrix<double>> inverse = upper_inverse<T>(R);
   const double norm = inverse ? frobenius_norm<double>(*inverse) : std::numeric_limits<double>::infinity();
   if (!std::isfinite(norm)) return std::nullopt;
+  if (above == Above::unwanted) return Interval{1 / norm, 1 / norm};
   return Interval{1 / norm, 1 / largest_singular_value<double>(DenseOperator<double>(*inverse), seed).low};
 }
 
@@ -50,7 +54,9 @@ std::optional<RankResult> rank_by_qr(const LinearOperator<T>& A, const RankInput
                                                                            : entries->transposed();
   const PivotedQr<T> qr = pivoted_qr<T>(dense, negligible);
   const Index r = qr.R.rows();
-  const auto bottom = r > 0 ? smallest_singular_value<T>(qr.R.left_cols(r), input.options.seed)
+  // σ_min(R₁₁) is σ_r itself where the rank is full, else below it, far at times.
+  const Above above = r == smaller ? Above::wanted : Above::unwanted;
+  const auto bottom = r > 0 ? smallest_singular_value<T>(qr.R.left_cols(r), above, input.options.seed)
                             : std::optional(Interval{high + 2 * rounding, 0});
   if (!bottom || bottom->low - rounding <= high) {
     why = fmt::format(
