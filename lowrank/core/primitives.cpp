@@ -57,8 +57,27 @@ Matrix<double> householder_qr(MatrixView<T> X) {
 }
 
 template <Real T>
-PivotedQr<T> pivoted_qr(MatrixView<const T> A) {
-  return on<T>(A).pivoted_qr(A);
+PivotedQr<T> pivoted_qr(MatrixView<const T> A, double tolerance) {
+  return on<T>(A).pivoted_qr(A, tolerance);
+}
+
+template <Real T>
+std::optional<Matrix<double>> upper_inverse(MatrixView<const T> R) {
+  require(R.rows() == R.cols(), "upper_inverse (needs a square)", R.rows(), R.cols(), R.cols(), R.cols());
+  return on<T>(R).upper_inverse(R);
+}
+
+template <Real T>
+std::optional<LuFactors> lu_in_float(MatrixView<const T> A, double scale) {
+  require(A.rows() == A.cols(), "lu_in_float (needs a square)", A.rows(), A.cols(), A.cols(), A.cols());
+  return on<T>(A).lu_in_float(A, scale);
+}
+
+template <Real T>
+void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) {
+  require(X.rows() == lu.LU.rows(), "lu_solve", lu.LU.rows(), lu.LU.cols(), X.rows(), X.cols());
+  require_same_device("lu_solve", lu.LU, X);
+  if (!X.empty()) on<T>(X).lu_solve(lu, transpose, X);
 }
 
 template <Real T>
@@ -117,7 +136,10 @@ void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Inde
   template Matrix<double> gram<T>(MatrixView<const T>);                                     \
   template void solve_upper_right<T>(MatrixView<T>, MatrixView<const double>);              \
   template Matrix<double> householder_qr<T>(MatrixView<T>);                                 \
-  template PivotedQr<T> pivoted_qr<T>(MatrixView<const T>);                                 \
+  template PivotedQr<T> pivoted_qr<T>(MatrixView<const T>, double);                         \
+  template std::optional<Matrix<double>> upper_inverse<T>(MatrixView<const T>);             \
+  template std::optional<LuFactors> lu_in_float<T>(MatrixView<const T>, double);            \
+  template void lu_solve<T>(const LuFactors&, Transpose, MatrixView<T>);                    \
   template ThinSvd<T> thin_svd<T>(MatrixView<const T>, Vectors, SvdDriver);                 \
   template double frobenius_norm<T>(MatrixView<const T>);                                   \
   template std::vector<double> column_norms<T>(MatrixView<const T>);                        \

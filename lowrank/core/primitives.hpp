@@ -31,12 +31,23 @@ struct ThinSvd {
   SvdDriver driver;
 };
 
-/// A·P = Q·R with |R(i,i)| falling. `R` is min(m, n)×n, column j of A·P is column permutation[j] of A.
+/// A·P = Q·[R; 0 R22]: the leading rows of R, column j of A·P is column permutation[j] of A, and what is left,
+/// remainder = ‖R22‖_F (0 when R has all min(m, n) rows).
 template <Real T>
 struct PivotedQr {
   Matrix<T> R;
   std::vector<Index> permutation;
+  double remainder = 0;
 };
+
+/// P·(scale·A) = L·U in float, as getrf leaves it. The device that made it reads it.
+struct LuFactors {
+  Matrix<float> LU;
+  std::vector<int> pivots;
+  double scale = 1;
+};
+
+enum class Transpose { no, yes };
 
 /// What a device implements, once for float and once for double.
 template <Real T>
@@ -47,7 +58,10 @@ class Primitives {
   virtual Matrix<double> gram(MatrixView<const T> X) const = 0;
   virtual void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const = 0;
   virtual Matrix<double> householder_qr(MatrixView<T> X) const = 0;
-  virtual PivotedQr<T> pivoted_qr(MatrixView<const T> A) const = 0;
+  virtual PivotedQr<T> pivoted_qr(MatrixView<const T> A, double tolerance) const = 0;
+  virtual std::optional<Matrix<double>> upper_inverse(MatrixView<const T> R) const = 0;
+  virtual std::optional<LuFactors> lu_in_float(MatrixView<const T> A, double scale) const = 0;
+  virtual void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) const = 0;
   virtual ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const = 0;
   virtual double frobenius_norm(MatrixView<const T> X) const = 0;
   virtual std::vector<double> column_norms(MatrixView<const T> X) const = 0;
@@ -80,9 +94,29 @@ void solve_upper_right(MatrixView<T> X, MatrixView<const double> R);
 template <Real T>
 Matrix<double> householder_qr(MatrixView<T> X);
 
-/// QR with column pivoting (LAPACK geqp3). 4/3·n³ flops for a square A, half of them at memory speed.
+/// QR with column pivoting. A tolerance that is not negative stops it: R has the fewest leading rows for which the
+/// remainder, measured, is at most `tolerance`. Small matrices by LAPACK's geqp3, |R(i, i)| falling. Large ones in
+/// blocks whose pivots a sketch G·A chooses (HQRRP: Martinsson, Quintana-Ortí, Heavner, van de Geijn 2017; by LU of the
+/// sketch as in BQRRP: Melnichenko et al. 2025): |R(i, i)| falls within a small factor. 4·m·n·r - 2·r²·(m + n) +
+/// 4/3·r³ flops for r rows, in matrix products.
 template <Real T>
-PivotedQr<T> pivoted_qr(MatrixView<const T> A);
+PivotedQr<T> pivoted_qr(MatrixView<const T> A, double tolerance = -1);
+
+/// R⁻¹ of a square upper triangular R (what lies below the diagonal is not read), in double on R's device; nothing when
+/// an entry of R's diagonal is 0. n³/3 flops.
+template <Real T>
+std::optional<Matrix<double>> upper_inverse(MatrixView<const T> R);
+
+/// The LU factorization with partial pivoting of scale·A rounded to float, A square: an approximate inverse that costs
+/// 2/3·n³ flops at float's rate. `scale` brings A into float's range. Nothing when A is singular to float's rounding,
+/// as far as that shows on the way; less work then. (What is singular and goes unnoticed gives solutions with large
+/// residuals, NaN or Inf.)
+template <Real T>
+std::optional<LuFactors> lu_in_float(MatrixView<const T> A, double scale);
+
+/// X ← A⁻¹·X or A⁻ᵀ·X, as good as float and the condition of A allow.
+template <Real T>
+void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X);
 
 /// The thin SVD by LAPACK; A is kept. Drivers are tried from `first` on until one converges: gesdd, gesvd,
 /// one-sided Jacobi. Throws Error when none does. Entries must be finite. About 4·m·n² + 22·n³ flops for

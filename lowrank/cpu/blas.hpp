@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cblas.h>
+#include <fmt/core.h>
 #include <lapacke.h>
 
 #include <algorithm>
 #include <lowrank/core/device.hpp>
+#include <lowrank/core/error.hpp>
 #include <lowrank/core/types.hpp>
 
 /// CBLAS and LAPACKE by overloading on the scalar type, only what the host device calls. All matrices are column-major
@@ -17,6 +19,13 @@ namespace lowrank::blas {
 inline int lapack_threads(Index m, Index n) {
   constexpr double small = 512.0 * 512.0 * 512.0;
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::min(m, n)) <= small ? 1 : threads();
+}
+
+/// Throws for the errors LAPACK reports that are not of the numerical kind.
+inline void check_lapack(int info, const char* routine) {
+  if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
+    throw Error(fmt::format("LAPACK {}: not enough memory for its workspace", routine));
+  if (info < 0) throw Error(fmt::format("LAPACK {}: argument {} was refused", routine, -info));
 }
 
 inline void gemm(CBLAS_ORDER order, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha,
@@ -42,6 +51,29 @@ inline int geqrf(int m, int n, float* a, int lda, float* tau) {
 }
 inline int geqrf(int m, int n, double* a, int lda, double* tau) {
   return LAPACKE_dgeqrf(LAPACK_COL_MAJOR, m, n, a, lda, tau);
+}
+
+inline void syrk(CBLAS_ORDER order, CBLAS_UPLO uplo, CBLAS_TRANSPOSE trans, int n, int k, const float* a, int lda,
+                 float* c, int ldc) {
+  cblas_ssyrk(order, uplo, trans, n, k, 1.0F, a, lda, 0.0F, c, ldc);
+}
+inline void syrk(CBLAS_ORDER order, CBLAS_UPLO uplo, CBLAS_TRANSPOSE trans, int n, int k, const double* a, int lda,
+                 double* c, int ldc) {
+  cblas_dsyrk(order, uplo, trans, n, k, 1.0, a, lda, 0.0, c, ldc);
+}
+
+inline int geqrt(int m, int n, int nb, float* a, int lda, float* t, int ldt) {
+  return LAPACKE_sgeqrt(LAPACK_COL_MAJOR, m, n, nb, a, lda, t, ldt);
+}
+inline int geqrt(int m, int n, int nb, double* a, int lda, double* t, int ldt) {
+  return LAPACKE_dgeqrt(LAPACK_COL_MAJOR, m, n, nb, a, lda, t, ldt);
+}
+
+inline int getrf(int m, int n, float* a, int lda, int* pivots) {
+  return LAPACKE_sgetrf(LAPACK_COL_MAJOR, m, n, a, lda, pivots);
+}
+inline int getrf(int m, int n, double* a, int lda, int* pivots) {
+  return LAPACKE_dgetrf(LAPACK_COL_MAJOR, m, n, a, lda, pivots);
 }
 
 inline int orgqr(int m, int n, int k, float* a, int lda, const float* tau) {

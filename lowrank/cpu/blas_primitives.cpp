@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <lowrank/core/error.hpp>
 #include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
@@ -11,13 +10,6 @@ namespace lowrank {
 namespace {
 
 CBLAS_ORDER cblas_order(Order order) { return order == Order::col_major ? CblasColMajor : CblasRowMajor; }
-
-/// Throws for the errors LAPACK reports that are not of the numerical kind.
-void check_lapack(int info, const char* routine) {
-  if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
-    throw Error(fmt::format("LAPACK {}: not enough memory for its workspace", routine));
-  if (info < 0) throw Error(fmt::format("LAPACK {}: argument {} was refused", routine, -info));
-}
 
 /// R's diagonal made non-negative, the columns of Q following.
 template <Real T>
@@ -105,30 +97,27 @@ Matrix<double> HostPrimitives<T>::householder_qr(MatrixView<T> X) const {
   }
   const ScopedThreads scope(blas::lapack_threads(m, k));
   std::vector<T> tau(static_cast<std::size_t>(k));
-  check_lapack(blas::geqrf(blas_int(m), blas_int(k), X.data(), blas_int(X.ld()), tau.data()), "geqrf");
+  blas::check_lapack(blas::geqrf(blas_int(m), blas_int(k), X.data(), blas_int(X.ld()), tau.data()), "geqrf");
   for (Index j = 0; j < k; ++j)
     for (Index i = 0; i < k; ++i) R(i, j) = i <= j ? static_cast<double>(X(i, j)) : 0.0;
-  check_lapack(blas::orgqr(blas_int(m), blas_int(k), blas_int(k), X.data(), blas_int(X.ld()), tau.data()), "orgqr");
+  blas::check_lapack(blas::orgqr(blas_int(m), blas_int(k), blas_int(k), X.data(), blas_int(X.ld()), tau.data()),
+                     "orgqr");
   make_diagonal_positive(X, R);
   return R;
 }
 
 template <Real T>
-PivotedQr<T> HostPrimitives<T>::pivoted_qr(MatrixView<const T> A) const {
-  const Index m = A.rows(), n = A.cols(), k = std::min(m, n);
-  const ScopedThreads scope(blas::lapack_threads(m, n));
-  Matrix<T> work = Matrix<T>::copy_of(A);
-  std::vector<int> pivots(static_cast<std::size_t>(n), 0);
-  std::vector<T> tau(static_cast<std::size_t>(k));
-  if (k > 0)
-    check_lapack(blas::geqp3(blas_int(m), blas_int(n), work.data(), blas_int(work.ld()), pivots.data(), tau.data()),
-                 "geqp3");
-  PivotedQr<T> result{Matrix<T>(k, n), std::vector<Index>(static_cast<std::size_t>(n))};
-  for (Index j = 0; j < n; ++j) {
-    result.permutation[static_cast<std::size_t>(j)] = k > 0 ? pivots[static_cast<std::size_t>(j)] - 1 : j;
-    for (Index i = 0; i < k; ++i) result.R(i, j) = i <= j ? work(i, j) : T(0);
-  }
-  return result;
+std::optional<Matrix<double>> HostPrimitives<T>::upper_inverse(MatrixView<const T> R) const {
+  const Index n = R.rows();
+  Matrix<double> inverse(n, n);
+#pragma omp parallel for schedule(static) if (n >= 256)
+  for (Index j = 0; j < n; ++j)
+    for (Index i = 0; i < n; ++i) inverse(i, j) = i <= j ? static_cast<double>(R(i, j)) : 0.0;
+  const ScopedThreads scope(blas::lapack_threads(n, n));
+  const int info = n == 0 ? 0 : LAPACKE_dtrtri(LAPACK_COL_MAJOR, 'U', 'N', blas_int(n), inverse.data(), blas_int(n));
+  blas::check_lapack(info, "trtri");
+  if (info > 0) return std::nullopt;
+  return inverse;
 }
 
 template void HostPrimitives<float>::multiply(float, MatrixView<const float>, MatrixView<const float>, float,
@@ -141,7 +130,7 @@ template void HostPrimitives<float>::solve_upper_right(MatrixView<float>, Matrix
 template void HostPrimitives<double>::solve_upper_right(MatrixView<double>, MatrixView<const double>) const;
 template Matrix<double> HostPrimitives<float>::householder_qr(MatrixView<float>) const;
 template Matrix<double> HostPrimitives<double>::householder_qr(MatrixView<double>) const;
-template PivotedQr<float> HostPrimitives<float>::pivoted_qr(MatrixView<const float>) const;
-template PivotedQr<double> HostPrimitives<double>::pivoted_qr(MatrixView<const double>) const;
+template std::optional<Matrix<double>> HostPrimitives<float>::upper_inverse(MatrixView<const float>) const;
+template std::optional<Matrix<double>> HostPrimitives<double>::upper_inverse(MatrixView<const double>) const;
 
 }  // namespace lowrank

@@ -3,7 +3,7 @@
 #include <limits>
 #include <lowrank/svd/certificate.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
-#include <numbers>
+#include <lowrank/svd/probes.hpp>
 
 namespace lowrank {
 namespace {
@@ -46,11 +46,10 @@ void normalize(MatrixView<T> X, std::vector<double>& logs) {
   scale_columns<T>(X, by);
 }
 
-/// The probed bound from E·Ω.
+/// ‖E‖₂ from E·Ω, by the bound for (E·Eᵀ)^power·E, in logarithms.
 template <Real T>
 double probed_bound(const Residual<T>& E, Matrix<T> EOmega, Index power, double failure) {
   const std::size_t probes = static_cast<std::size_t>(EOmega.cols());
-  const double alpha = std::pow(failure, -1.0 / static_cast<double>(probes));
   std::vector<double> logs(probes, 0.0);
   normalize<T>(EOmega, logs);
   for (Index step = 0; step < power; ++step) {
@@ -60,8 +59,7 @@ double probed_bound(const Residual<T>& E, Matrix<T> EOmega, Index power, double 
     normalize<T>(EOmega, logs);
   }
   const double largest = *std::max_element(logs.begin(), logs.end());
-  const double slack = std::log(alpha * std::sqrt(2 / std::numbers::pi));
-  return std::exp((slack + largest) / static_cast<double>(2 * power + 1));
+  return std::exp((largest - std::log(least_probe(probes, failure))) / static_cast<double>(2 * power + 1));
 }
 
 }  // namespace

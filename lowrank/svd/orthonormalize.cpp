@@ -55,17 +55,12 @@ Matrix<double> orthonormalize(MatrixView<T> X) {
   return R;
 }
 
-namespace {
-
-/// C = QᵀY, Y ← Y - Q·C.
 template <Real T>
-Eigen::MatrixXd project_out(MatrixView<const T> Q, MatrixView<T> Y) {
-  const Matrix<T> C = product<T>(Q.transposed(), Y);
+Matrix<T> project_out(MatrixView<const T> Q, MatrixView<T> Y) {
+  Matrix<T> C = product<T>(Q.transposed(), Y);
   multiply<T>(T(-1), Q, C, T(1), Y);
-  return C.eigen().template cast<double>();
+  return C;
 }
-
-}  // namespace
 
 template <Real T>
 BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y) {
@@ -79,7 +74,7 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
   // Invariant: Y_old = Q·C + Y·R.
   for (int pass = 0; pass < max_passes; ++pass) {
     const std::vector<double> before = column_norms<T>(Y);
-    const Eigen::MatrixXd step = project_out<T>(Q, Y);
+    const Eigen::MatrixXd step = project_out<T>(Q, Y).eigen().template cast<double>();
     C += step * R;
     const double overlap = step.size() > 0 ? step.cwiseAbs().maxCoeff() : 0.0;
     if (pass > 0 && overlap <= 32 * eps) return result;
@@ -106,6 +101,8 @@ double orthogonality_defect(MatrixView<const T> X) {
 
 template Matrix<double> orthonormalize<float>(MatrixView<float>);
 template Matrix<double> orthonormalize<double>(MatrixView<double>);
+template Matrix<float> project_out<float>(MatrixView<const float>, MatrixView<float>);
+template Matrix<double> project_out<double>(MatrixView<const double>, MatrixView<double>);
 template BlockCoefficients orthonormalize_against<float>(MatrixView<const float>, MatrixView<float>);
 template BlockCoefficients orthonormalize_against<double>(MatrixView<const double>, MatrixView<double>);
 template double orthogonality_defect<float>(MatrixView<const float>);

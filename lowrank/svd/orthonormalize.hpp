@@ -13,6 +13,10 @@ namespace lowrank {
 template <Real T>
 Matrix<double> orthonormalize(MatrixView<T> X);
 
+/// Y ← Y - Q·C with C = QᵀY, which is returned.
+template <Real T>
+Matrix<T> project_out(MatrixView<const T> Q, MatrixView<T> Y);
+
 /// Y ← an orthonormal basis of (I - QQᵀ)·Y for an orthonormal Q with Q.cols() + Y.cols() <= Y.rows(), projected and
 /// orthonormalized until max |QᵀY| is of the order of rounding. Columns that lie in the span of Q give way to random
 /// directions. Returns the coefficients: Y_old = Q·C + Y·R.

@@ -27,29 +27,31 @@ RankResult decide(const LinearOperator<T>& A, const RankInput& input) {
   const Index smaller = std::min(A.rows(), A.cols());
   constexpr Index small = 500;
   const RankMethod method = input.options.method;
+  const bool automatic = method == RankMethod::automatic && smaller > small;
   std::string why, tried;
+  const auto with_attempts = [&](RankResult result) {
+    result.reason = tried + (tried.empty() ? "" : "; ") + result.reason;
+    return result;
+  };
   const auto note = [&] { tried += (tried.empty() ? "" : "; ") + why; };
-  std::optional<RankResult> result;
-  if (method == RankMethod::randomized || (method == RankMethod::automatic && smaller > small)) {
-    // Beyond a quarter of the smaller side the range costs more than a QR.
-    const Index limit = method == RankMethod::randomized || !A.entries() ? smaller : smaller / 4;
-    if ((result = rank_by_range(A, input, limit, why))) return *result;
+  if (automatic || method == RankMethod::randomized) {
+    // Beyond that a QR of dense entries costs little more.
+    const Index limit = automatic && A.entries() ? std::max<Index>(smaller / 16, 160) : smaller;
+    if (auto result = rank_by_range(A, input, limit, why)) return *result;
     note();
-    if (method == RankMethod::automatic) {
-      if ((result = full_rank_by_qr(A, input, why))) {
-        result->reason = tried + "; " + result->reason;
-        return *result;
-      }
+  }
+  if (automatic || method == RankMethod::qr) {
+    const Interval top = largest_singular_value(A, input.options.seed);
+    if (automatic) {
+      if (auto result = full_rank_by_lu(A, input, top, why)) return with_attempts(*result);
       note();
     }
-  } else if (method == RankMethod::qr) {
-    if ((result = rank_by_qr(A, input, why))) return *result;
+    if (auto result = rank_by_qr(A, input, top, why)) return with_attempts(*result);
     note();
-  } else if (method == RankMethod::automatic) {
-    tried = fmt::format("the smaller side is {}, not above {}", smaller, small);
-  } else {
-    tried = "as asked";
   }
+  if (method == RankMethod::automatic && !automatic)
+    tried = fmt::format("the smaller side is {}, not above {}", smaller, small);
+  if (method == RankMethod::svd) tried = "as asked";
   RankResult by_svd = rank_by_svd(A, input);
   by_svd.reason = tried + "; decided by the SVD" + by_svd.reason;
   return by_svd;

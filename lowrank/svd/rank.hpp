@@ -23,13 +23,15 @@ struct RankResult {
   Index rank = 0;
   double tolerance = 0;    ///< absolute
   std::string convention;  ///< "numpy: max(m, n) * eps * sigma_max", "relative: rtol * sigma_max", "absolute"
-  std::string method;      ///< the one that decided: "svd", "qr", "randomized"
+  std::string method;      ///< the one that decided: "randomized", "lu", "qr", "svd", "norm"
   std::string reason;      ///< why, and what was tried before
   /// Whether inequalities proved the rank (with probability 1 - 1e-10 where probes were used). An answer by the SVD
   /// alone is as good as NumPy's, and certified too unless a singular value lies within rounding of the tolerance.
   bool certified = false;
+  /// From below where a large matrix was decided by "lu" or "qr", as a rule within 1 %.
   double sigma_max = 0;
-  double sigma_rank = 0;   ///< σ_r, the smallest that counts (0 for rank 0)
+  /// σ_r, the smallest that counts (0 for rank 0); where "qr" found less than full rank, a lower bound.
+  double sigma_rank = 0;
   double sigma_next = 0;   ///< σ_{r+1}, or an upper bound of it; 0 when r = min(m, n)
   double stable_rank = 0;  ///< ‖A‖_F² / σ₁²
   /// All singular values where the method found them, else empty; from them, effective_rank() and rank_at_energy().
@@ -42,8 +44,9 @@ struct RankResult {
 /// The numerical rank: how many singular values lie above the tolerance.
 ///
 /// automatic: a randomized range finder with a certificate from both sides (σ_r(QᵀA) > tol proves rank >= r by
-/// interlacing; a probabilistic bound on σ_{r+1} <= tol proves rank <= r), or a QR for full rank; where neither closes,
-/// the SVD. The other methods fall back to the SVD likewise, and `method` and `reason` say so.
+/// interlacing; a probabilistic bound on σ_{r+1} <= tol proves rank <= r), as long as the rank is small; an LU in float
+/// that proves full rank; a pivoted QR, whose factors bound σ_r and σ_{r+1}; where none closes, the SVD. The other
+/// methods fall back to the SVD likewise, and `method` and `reason` say so.
 ///
 /// Throws std::invalid_argument: tol or rtol given twice or not positive, NaN or Inf in A (with its place). Throws
 /// Error when the SVD is needed and A does not fit in memory.

@@ -1,0 +1,149 @@
+#include <lowrank/svd/probes.hpp>
+#include <lowrank/svd/rank_methods.hpp>
+
+#include "svd_check.hpp"
+
+/// What automatic and qr do with matrices above 500 columns.
+
+using lowrank::Index;
+using lowrank::Matrix;
+using lowrank::matrix_rank;
+using lowrank::RankMethod;
+
+namespace {
+
+template <class T>
+Matrix<T> with_values(Index m, Index n, std::vector<double> sigma, std::uint64_t seed = 3) {
+  return lowrank::generate<T>({.rows = m, .cols = n, .sigma = std::move(sigma), .seed = seed});
+}
+
+std::vector<double> step(Index n, Index rank, double low) {
+  std::vector<double> sigma(static_cast<std::size_t>(n), low);
+  std::fill_n(sigma.begin(), rank, 1.0);
+  return sigma;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("rank: automatic proves low, half and full rank each by its own method", T, float, double) {
+  for (const auto& [m, n] : {std::pair<Index, Index>{640, 640}, {700, 600}, {600, 700}})
+    for (const auto order : {lowrank::Order::col_major, lowrank::Order::row_major})
+      for (const Index rank : {1, 20, 160, 300, 599, 600, 640}) {
+        if (rank > std::min(m, n)) continue;
+        const auto A = Matrix<T>::copy_of(with_values<T>(m, n, step(std::min(m, n), rank, 0)), order);
+        const bool full = rank == std::min(m, n);
+        const auto found = matrix_rank(A);
+        CAPTURE(m);
+        CAPTURE(n);
+        CAPTURE(rank);
+        CAPTURE(found.reason);
+        CHECK(found.rank == rank);
+        CHECK(found.certified);
+        CHECK(found.method == (rank <= 20 ? "randomized" : full && m == n ? "lu" : "qr"));
+        CHECK(found.sigma_rank > found.tolerance);
+        CHECK(found.sigma_rank < 1.01);
+        CHECK(found.sigma_next <= found.tolerance);
+        CHECK((found.sigma_next == 0) == full);
+        CHECK(check::near(found.sigma_max, 1, 0.01));
+      }
+}
+
+TEST_CASE("rank: a step at 1e-10, and noise, by NumPy's rule and by a relative one") {
+  const Index n = 640;
+  const auto A = with_values<double>(n, n, step(n, 320, 1e-10));
+  const auto all = matrix_rank(A);
+  CHECK(all.rank == n);
+  CHECK(all.certified);
+  for (const RankMethod method : {RankMethod::automatic, RankMethod::qr}) {
+    const auto half = matrix_rank(A, {.rtol = 1e-7, .method = method});
+    CHECK(half.rank == 320);
+    CHECK(half.certified);
+    CHECK(half.method == "qr");
+    CHECK(half.sigma_next >= 1e-10);
+    const auto absolute = matrix_rank(A, {.tol = 1e-7, .method = method});
+    CHECK(absolute.rank == 320);
+    CHECK(absolute.certified);
+  }
+}
+
+TEST_CASE_TEMPLATE("rank: one value near the tolerance is left to the SVD, which says so", T, float, double) {
+  const Index n = 520;
+  const double tol = static_cast<double>(n) * check::eps<T>;
+  for (const auto& [last, rank] : {std::pair<double, Index>{3 * tol, n}, {tol / 4, n - 1}, {30 * tol, n}}) {
+    std::vector<double> sigma(static_cast<std::size_t>(n), 1.0);
+    sigma.back() = last;
+    const auto found = matrix_rank(with_values<T>(n, n, sigma));
+    CAPTURE(last / tol);
+    CAPTURE(found.reason);
+    CHECK(found.rank == rank);
+    if (last == 3 * tol) {
+      CHECK(found.method == "svd");
+      CHECK(check::contains(found.reason, "decided by the SVD"));
+    }
+  }
+}
+
+TEST_CASE("rank: what grows ill-conditioned is decided as by the SVD") {
+  for (const char* spec : {"poly:3", "exp:0.02", "exp:0.05"}) {
+    const auto A = with_values<double>(560, 560, lowrank::spectrum(spec, 560));
+    const auto expected = matrix_rank(A, {.method = RankMethod::svd});
+    for (const RankMethod method : {RankMethod::automatic, RankMethod::qr}) {
+      const auto found = matrix_rank(A, {.method = method});
+      CAPTURE(spec);
+      CAPTURE(found.reason);
+      CHECK(std::abs(found.rank - expected.rank) <= (expected.certified ? 0 : 1));
+    }
+  }
+}
+
+TEST_CASE("rank: named matrices, large") {
+  for (const char* name : {"kahan", "hilbert", "gks", "cauchy", "prolate"}) {
+    const auto A = check::family_matrix<double>({name, "", 0, name}, 520, 520);
+    const auto expected = matrix_rank(A, {.rtol = 1e-10, .method = RankMethod::svd});
+    for (const RankMethod method : {RankMethod::automatic, RankMethod::qr, RankMethod::randomized}) {
+      const auto found = matrix_rank(A, {.rtol = 1e-10, .method = method});
+      CAPTURE(name);
+      CAPTURE(found.reason);
+      CHECK(found.rank == expected.rank);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("rank: the LU proves nothing that is not so", T, float, double) {
+  // σ_min / σ₁ from well above the tolerance to far below it.
+  for (const Index n : {90, 300})
+    for (double last = 1; last > 1e-20; last *= 0.03)
+      for (std::uint64_t seed = 0; seed < 3; ++seed) {
+        std::vector<double> sigma(static_cast<std::size_t>(n), 1.0);
+        sigma.back() = last;
+        const auto A = with_values<T>(n, n, sigma, seed);
+        const lowrank::RankOptions options{.seed = seed};
+        const lowrank::RankInput input{{-1, static_cast<double>(n) * check::eps<T>}, 1, options};
+        std::string why;
+        const auto found = lowrank::full_rank_by_lu(lowrank::as_operator(A), input, {0.99, 1.01}, why);
+        const double least = check::singular_values(check::dense(A)).back();
+        CAPTURE(last);
+        if (found) {
+          CHECK(least > found->tolerance);
+          CHECK(check::near(found->sigma_rank, least, 0.01 + 8 * check::eps<T> / least));
+        } else {
+          CHECK(least < 1e-3);
+          CHECK(!why.empty());
+        }
+      }
+}
+
+TEST_CASE("probes: the bounds hold as often as they say") {
+  CHECK(check::near(lowrank::least_probe(1, 0.5), std::sqrt(std::acos(-1.0) / 2) / 2, 1e-12));
+  // With a failure probability as large as 1 in 10, among 4000 trials.
+  Matrix<double> G(4000, 4);
+  lowrank::fill_normal<double>(G, 3, 0);
+  int failed = 0;
+  for (Index i = 0; i < 4000; ++i) {
+    std::vector<double> norms;
+    for (Index j = 0; j < 4; ++j) norms.push_back(std::abs(G(i, j)));
+    failed += lowrank::probed_norm(norms, 0.1) < 1;
+  }
+  CHECK(failed < 400);
+  CHECK(failed > 100);
+}
