@@ -11,9 +11,10 @@
 
 namespace lowrank {
 
-/// The row and column of an entry.
-struct Position {
+/// An entry and its place.
+struct Entry {
   Index row, col;
+  double value;
 };
 
 /// The LAPACK routines for an exact SVD, in the order they are tried.
@@ -31,14 +32,15 @@ struct ThinSvd {
   SvdDriver driver;
 };
 
-/// A·P = Q·R with |R(i,i)| falling. `R` is min(m, n)×n, column j of A·P is column permutation[j] of A.
+/// A·P = Q·R with |R(i,i)| falling. `R` is min(m, n)×n, on the host, column j of A·P is column permutation[j] of A.
 template <Real T>
 struct PivotedQr {
   Matrix<T> R;
   std::vector<Index> permutation;
 };
 
-/// What a device implements, once for float and once for double.
+/// What a device implements, once for float and once for double. See the functions below for what is to be done: shapes
+/// are checked, all views live on the device, and a view may be of either order, with any leading dimension.
 template <Real T>
 class Primitives {
  public:
@@ -51,9 +53,10 @@ class Primitives {
   virtual ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const = 0;
   virtual double frobenius_norm(MatrixView<const T> X) const = 0;
   virtual std::vector<double> column_norms(MatrixView<const T> X) const = 0;
-  virtual std::optional<Position> first_nonfinite(MatrixView<const T> X) const = 0;
-  virtual std::vector<Position> largest_in_columns(MatrixView<const T> X) const = 0;
+  virtual std::optional<Entry> first_nonfinite(MatrixView<const T> X) const = 0;
+  virtual std::vector<Entry> largest_in_columns(MatrixView<const T> X) const = 0;
   virtual void scale_columns(MatrixView<T> X, const std::vector<double>& by) const = 0;
+  virtual void add(T alpha, MatrixView<const T> X, MatrixView<T> Y) const = 0;
   virtual void copy(MatrixView<const T> from, MatrixView<T> to) const = 0;
   virtual void fill(MatrixView<T> X, T value) const = 0;
   virtual void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const = 0;
@@ -100,17 +103,21 @@ std::vector<double> column_norms(MatrixView<const T> X);
 
 /// The first NaN or Inf in storage order, if there is one.
 template <Real T>
-std::optional<Position> first_nonfinite(MatrixView<const T> X);
+std::optional<Entry> first_nonfinite(MatrixView<const T> X);
 
 /// The entry of largest magnitude of each column; the first of equals.
 template <Real T>
-std::vector<Position> largest_in_columns(MatrixView<const T> X);
+std::vector<Entry> largest_in_columns(MatrixView<const T> X);
 
 /// X(:,j) ← by[j]·X(:,j).
 template <Real T>
 void scale_columns(MatrixView<T> X, const std::vector<double>& by);
 
-/// to ← from; the orders may differ.
+/// Y ← Y + alpha·X.
+template <Real T>
+void add(T alpha, MatrixView<const T> X, MatrixView<T> Y);
+
+/// to ← from; the orders may differ, and so may the devices.
 template <Real T>
 void copy(MatrixView<const T> from, MatrixView<T> to);
 
