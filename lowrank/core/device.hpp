@@ -131,6 +131,6 @@ class ScopedThreads {
 Index available_memory();
 
 /// Throws Error when `bytes` are not available: for work whose parts would each still fit. `what` needs them.
-void require_memory(double bytes, const std::string& what);
+void require_memory(double bytes, const std::string& what, Device& device = host_device());
 
 }  // namespace lowrank

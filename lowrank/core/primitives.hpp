@@ -121,6 +121,14 @@ void add(T alpha, MatrixView<const T> X, MatrixView<T> Y);
 template <Real T>
 void copy(MatrixView<const T> from, MatrixView<T> to);
 
+/// A small matrix of the host's, rounded to T, on `device`: a rotation on its way to a panel.
+template <Real T>
+Matrix<T> from_double(MatrixView<const double> X, Device& device);
+
+/// The entries of a small matrix on the host, in double.
+template <Real T>
+Matrix<double> to_double(MatrixView<const T> X);
+
 template <Real T>
 void fill(MatrixView<T> X, T value);
 

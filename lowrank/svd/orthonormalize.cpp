@@ -62,7 +62,7 @@ template <Real T>
 Eigen::MatrixXd project_out(MatrixView<const T> Q, MatrixView<T> Y) {
   const Matrix<T> C = product<T>(Q.transposed(), Y);
   multiply<T>(T(-1), Q, C, T(1), Y);
-  return C.eigen().template cast<double>();
+  return to_double<T>(C).eigen();
 }
 
 }  // namespace
