@@ -1,3 +1,7 @@
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <array>
 #include <lowrank/core/error.hpp>
 #include <lowrank/core/training.hpp>
@@ -170,4 +174,20 @@ TEST_CASE("device: TF32 is off at first, and where it is on, products of float a
   CHECK(error() > 1e-6);
   check::device().allow_tf32(false);
   CHECK(error() < 1e-6);
+}
+
+TEST_CASE("device: whoever touches the guarded device's memory from the host dies") {
+  Matrix<double> A(3, 3, guarded_device());
+  lowrank::fill<double>(A, 1);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    signal(SIGSEGV, SIG_DFL);
+    volatile const double* entry = A.data();
+    _exit(*entry == 1 ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGSEGV);
 }
