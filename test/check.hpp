@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "device.hpp"
+
 /// What the tests of the algorithmic core measure with, and matrices laid out in every way a view allows.
 
 namespace check {
@@ -25,7 +27,8 @@ template <class T>
 constexpr double eps = std::numeric_limits<T>::epsilon();
 
 /// A row- or column-major matrix whose leading dimension is `gap` larger than it need be. The gaps hold NaN: a kernel
-/// that reads them spoils its result, one that writes them is caught by gaps_untouched().
+/// that reads them spoils its result, one that writes them is caught by gaps_untouched(). Views are of the memory of
+/// the device under test; entries are read and set on the host, and what was set is there when the next view is taken.
 template <class T>
 class Laid {
  public:
@@ -34,23 +37,30 @@ class Laid {
         length_(order == Order::col_major ? rows : cols),
         ld_(std::max<Index>(1, length_ + gap)),
         memory_(static_cast<std::size_t>(ld_ * lines_ + 1), std::numeric_limits<T>::quiet_NaN()),
-        view_(memory_.data(), rows, cols, ld_, order) {
+        there_(on_host() ? nullptr : device().allocate(bytes())),
+        here_(memory_.data(), rows, cols, ld_, order),
+        view_(on_host() ? memory_.data() : static_cast<T*>(there_.get()), rows, cols, ld_, order, device()) {
     for (Index i = 0; i < rows; ++i)
-      for (Index j = 0; j < cols; ++j) view_(i, j) = T(0);
+      for (Index j = 0; j < cols; ++j) here_(i, j) = T(0);
   }
   Laid(const Dense& values, Order order, Index gap = 0) : Laid(values.rows(), values.cols(), order, gap) {
     for (Index i = 0; i < values.rows(); ++i)
-      for (Index j = 0; j < values.cols(); ++j) view_(i, j) = static_cast<T>(values(i, j));
+      for (Index j = 0; j < values.cols(); ++j) here_(i, j) = static_cast<T>(values(i, j));
   }
   Laid(const Laid&) = delete;
   Laid& operator=(const Laid&) = delete;
 
-  MatrixView<T> view() { return view_; }
-  operator MatrixView<T>() { return view_; }
-  operator MatrixView<const T>() const { return view_; }
-  T& operator()(Index i, Index j) { return view_(i, j); }
+  MatrixView<T> view() { return current(); }
+  operator MatrixView<T>() { return current(); }
+  operator MatrixView<const T>() const { return current(); }
+  T& operator()(Index i, Index j) {
+    fetch();
+    set_here_ = true;
+    return here_(i, j);
+  }
 
   bool gaps_untouched() const {
+    fetch();
     for (Index line = 0; line < lines_; ++line)
       for (Index k = length_; k < ld_; ++k)
         if (!std::isnan(memory_[static_cast<std::size_t>(line * ld_ + k)])) return false;
@@ -58,13 +68,30 @@ class Laid {
   }
 
  private:
+  Index bytes() const { return static_cast<Index>(memory_.size() * sizeof(T)); }
+  MatrixView<T> current() const {
+    if (set_here_ && there_) device().upload(memory_.data(), there_.get(), {bytes()});
+    set_here_ = false;
+    return view_;
+  }
+  void fetch() const {
+    if (!set_here_ && there_) device().download(there_.get(), memory_.data(), {bytes()});
+  }
+
   Index lines_, length_, ld_;
-  std::vector<T> memory_;
-  MatrixView<T> view_;
+  mutable std::vector<T> memory_;
+  std::shared_ptr<void> there_;
+  MatrixView<T> here_, view_;
+  mutable bool set_here_ = true;
 };
 
 template <class T>
 Dense dense(MatrixView<const T> X) {
+  if (&X.device() != &lowrank::host_device()) {
+    Matrix<T> here(X.rows(), X.cols());
+    lowrank::copy<T>(X, here);
+    return dense<T>(here.view());
+  }
   Dense result(X.rows(), X.cols());
   for (Index j = 0; j < X.cols(); ++j)
     for (Index i = 0; i < X.rows(); ++i) result(i, j) = static_cast<double>(X(i, j));

@@ -15,6 +15,25 @@ namespace lowrank::tools {
 CommandLine::CommandLine(const std::string& name, const std::string& description, std::vector<Example> examples)
     : arguments("lowrank " + name, description, std::move(examples)), name_(name) {}
 
+void CommandLine::offer_device() {
+  arguments.option("--device", "auto|cpu|cuda[:N]", device_name_,
+                   "where to compute (default cpu; see lowrank devices)\nauto: a GPU if one can be used");
+}
+
+/// Where auto ends up is said, and why it is not a GPU.
+void CommandLine::open_device() {
+  const bool any = *device_name_ == "auto";
+  try {
+    device_ = &Device::open(any ? "cuda" : *device_name_);
+    if (any) note("--device auto: " + device_->name());
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(fmt::format("--device: {}", error.what()));
+  } catch (const Error& error) {
+    if (!any) throw Error(fmt::format("--device {}: {}", *device_name_, error.what()));
+    note(fmt::format("--device auto: cpu, since {}", error.what()));
+  }
+}
+
 bool CommandLine::parse(int argc, char** argv) {
   arguments.flag("--json", json, "print one JSON object, and nothing else, on stdout");
   arguments.flag("--quiet", quiet_, "no notes, warnings or progress on stderr");
@@ -27,6 +46,7 @@ bool CommandLine::parse(int argc, char** argv) {
   if (threads_ && (*threads_ < 1 || *threads_ > most))
     throw UsageError(fmt::format("--threads {}: a number from 1 to {} is wanted", *threads_, most));
   if (threads_) set_threads(static_cast<int>(*threads_));
+  if (device_name_) open_device();
   return true;
 }
 

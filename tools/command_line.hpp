@@ -1,5 +1,6 @@
 #pragma once
 
+#include <lowrank/core/device.hpp>
 #include <string>
 #include <string_view>
 
@@ -17,8 +18,15 @@ class CommandLine {
   Arguments arguments;
   bool json = false;
 
-  /// Whether to go on (help was printed if not). Sets the number of threads. Throws UsageError.
+  /// For a subcommand that computes: it knows --device. Before parse().
+  void offer_device();
+
+  /// Whether to go on (help was printed if not). Sets the number of threads and opens the device. Throws UsageError,
+  /// and Error when the device cannot be used.
   bool parse(int argc, char** argv);
+
+  /// Where to compute.
+  Device& device() const { return *device_; }
 
   /// A line on stderr, unless --quiet.
   void note(const std::string& text) const { say("note: ", text); }
@@ -29,10 +37,13 @@ class CommandLine {
 
  private:
   void say(const char* kind, const std::string& text) const;
+  void open_device();
 
   std::string name_;
   bool quiet_ = false;
   std::optional<Index> threads_;
+  std::optional<std::string> device_name_;
+  Device* device_ = &host_device();
 };
 
 /// Writes to stdout and flushes. Throws Error when that fails; where the reader has gone the process ends as SIGPIPE

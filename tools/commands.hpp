@@ -13,5 +13,6 @@ int convert_command(int argc, char** argv);
 int train_command(int argc, char** argv);
 int eval_command(int argc, char** argv);
 int lora_command(int argc, char** argv);
+int devices_command(int argc, char** argv);
 
 }  // namespace lowrank::tools

@@ -55,7 +55,10 @@ Svd<T> decompose(const CommandLine& command, const Decomposition& request, const
                  const LinearOperator<T>& A) {
   ProgressBar bar(command.shows_progress());
   const Truncation wish = request.wish(input);
-  const SvdOptions options{.method = method_of(request.method), .seed = request.seed, .progress = bar.callback()};
+  const SvdOptions options{.method = method_of(request.method),
+                           .seed = request.seed,
+                           .device = &command.device(),
+                           .progress = bar.callback()};
   Svd<T> svd = guarded(input.path(), A, [&] { return truncated_svd<T>(A, wish, options); });
   bar.clear();
   if (input.in_blocks) svd.reason += "; read from the file block by block";
@@ -77,7 +80,7 @@ std::vector<double> cumulative_energy(const Svd<T>& svd) {
 }
 
 template <Real T>
-Json as_json(const Svd<T>& svd, const Input& input) {
+Json as_json(const CommandLine& command, const Svd<T>& svd, const Input& input) {
   const Certificate& certificate = svd.certificate;
   return {{"rank", svd.rank()},
           {"singular_values", std::vector<double>(svd.S.begin(), svd.S.end())},
@@ -91,6 +94,7 @@ Json as_json(const Svd<T>& svd, const Input& input) {
           {"shape", {input.rows, input.cols}},
           {"dtype", input.dtype()},
           {"seconds", svd.seconds},
+          {"device", command.device().name()},
           {"relative_error_method", certificate.relative_error_method},
           {"error_bound_method", certificate.error_bound_method},
           {"triplet_residual", certificate.triplet_residual}};
@@ -112,7 +116,7 @@ std::vector<std::pair<std::string, std::string>> summary(const Svd<T>& svd) {
 #define LOWRANK_INSTANTIATE(T)                                                                                 \
   template Svd<T> decompose(const CommandLine&, const Decomposition&, const Input&, const LinearOperator<T>&); \
   template std::vector<double> cumulative_energy(const Svd<T>&);                                               \
-  template Json as_json(const Svd<T>&, const Input&);                                                          \
+  template Json as_json(const CommandLine&, const Svd<T>&, const Input&);                                      \
   template std::vector<std::pair<std::string, std::string>> summary(const Svd<T>&);
 LOWRANK_INSTANTIATE(float)
 LOWRANK_INSTANTIATE(double)

@@ -34,7 +34,7 @@ std::vector<double> cumulative_energy(const Svd<T>& svd);
 
 /// The keys that svd and factor share.
 template <Real T>
-Json as_json(const Svd<T>& svd, const Input& input);
+Json as_json(const CommandLine& command, const Svd<T>& svd, const Input& input);
 
 /// Error, bound, method and time as lines of text.
 template <Real T>

@@ -26,11 +26,11 @@ struct Named {
 
 /// One base, loaded once, under each adapter in turn.
 std::vector<Named> evaluate_all(const CommandLine& command, const Request& request) {
-  const auto base = std::make_shared<const Mlp<float>>(load_mlp<float>(request.model));
+  const auto base = std::make_shared<const Mlp<float>>(load_mlp<float>(request.model, command.device()));
   AdaptedMlp<float> mlp(base);
   for (const std::string& folder : request.adapters)
     mlp.add(folder, std::make_shared<const LoraAdapter<float>>(load_adapter<float>(folder, *base)));
-  const Dataset data = Dataset::load(data_folder(request.data), DataSplit::test, classes_of(*base));
+  const Dataset data = Dataset::load(data_folder(request.data), DataSplit::test, classes_of(*base), command.device());
   ProgressBar bar(command.shows_progress());
   std::vector<Named> results{{"", evaluate(mlp, data, bar.callback())}};
   for (const std::string& folder : request.adapters) {
@@ -50,8 +50,9 @@ Json as_json(const Evaluation& evaluation) {
 }
 
 /// At the top what was asked for: the first adapter's figures, or the network's. All in `evaluations`.
-std::string json_text(const std::vector<Named>& results) {
+std::string json_text(const CommandLine& command, const std::vector<Named>& results) {
   Json json = as_json(results[results.size() > 1 ? 1 : 0].evaluation);
+  json["device"] = command.device().name();
   json["evaluations"] = Json::array();
   for (const Named& each : results) {
     Json entry{{"adapter", each.adapter.empty() ? Json(nullptr) : Json(each.adapter)}};
@@ -95,9 +96,10 @@ int eval_command(int argc, char** argv) {
   command.arguments.positional("MODEL", request.model, "the network, a .safetensors");
   command.arguments.option("--data", "DIR", request.data, data_help);
   command.arguments.repeatable("--adapter", "DIR", request.adapters, "a PEFT adapter folder; may be repeated");
+  command.offer_device();
   if (!command.parse(argc, argv)) return done;
   const std::vector<Named> results = evaluate_all(command, request);
-  print(command.json ? json_text(results) : as_text(results));
+  print(command.json ? json_text(command, results) : as_text(results));
   return done;
 }
 

@@ -42,7 +42,7 @@ std::string run(const CommandLine& command, const Request& request, const Input&
     command.warn(fmt::format("{}: the factors have {} parameters, the matrix {}", input.path(),
                              factors.parameters_after, factors.parameters_before));
   if (!command.json) return as_text(svd, factors, *request.output, input);
-  Json json = as_json(svd, input);
+  Json json = as_json(command, svd, input);
   json["parameters_before"] = factors.parameters_before;
   json["parameters_after"] = factors.parameters_after;
   json["split"] = request.split;
@@ -58,6 +58,7 @@ int factor_command(int argc, char** argv) {
                        {"lowrank factor W.npy --rtol 1e-2 -o W.npz", "the least rank with a relative error of 1 %"},
                        {"lowrank factor W.npy --energy 0.99 --split sqrt -o W.npz", "B = U·√S, A = √S·Vᵀ"}});
   request.decomposition.describe(command.arguments);
+  command.offer_device();
   command.arguments.choice("--split", request.split, {"us", "sqrt"},
                            "where the singular values go: to B, or half to each\n(default us)");
   command.arguments.option("-o,--output", "OUT", request.output, "the .safetensors or .npz to write B and A to");

@@ -7,6 +7,7 @@
 #include <lowrank/core/error.hpp>
 #include <lowrank/nn/checkpoint.hpp>
 #include <lowrank/nn/lora_file.hpp>
+#include <lowrank/nn/storage.hpp>
 
 #include "commands.hpp"
 #include "input.hpp"
@@ -64,7 +65,7 @@ void check(const Request& request) {
 }
 
 Dataset training_data(const Request& request, const Mlp<float>& base) {
-  const Dataset all = Dataset::load(data_folder(request.data), DataSplit::train, classes_of(base));
+  const Dataset all = Dataset::load(data_folder(request.data), DataSplit::train, classes_of(base), base.device());
   if (!request.classes) return all;
   std::vector<int> classes;
   for (const Index c : numbers("--classes", *request.classes, 0)) {
@@ -87,28 +88,24 @@ TrainOptions train_options(const Request& request, const Dataset& data) {
   TrainOptions options;
   options.batch = request.batch.value_or(10);
   options.optimizer.lr = request.rate.value_or(1e-3);
+  options.report_every = report_interval(data.device());
   options.limit = request.steps.value_or(100);
   const Index an_epoch = (data.size() + options.batch - 1) / options.batch;
   options.epochs = (options.limit + an_epoch - 1) / an_epoch;
   return options;
 }
 
-bool same_bits(MatrixView<const float> a, MatrixView<const float> b) {
-  if (a.rows() != b.rows() || a.cols() != b.cols() || a.order() != b.order()) return false;
-  const bool by_rows = a.order() == Order::row_major;
-  const Index lines = by_rows ? a.rows() : a.cols(), length = by_rows ? a.cols() : a.rows();
-  for (Index i = 0; i < lines; ++i)
-    if (std::memcmp(a.data() + i * a.ld(), b.data() + i * b.ld(), static_cast<std::size_t>(length) * sizeof(float)) !=
-        0)
-      return false;
-  return true;
+bool same_bits(const Matrix<float>& a, const Matrix<float>& b) {
+  const Matrix<float> x = to_host<float>(a), y = to_host<float>(b);
+  return x.rows() == y.rows() && x.cols() == y.cols() &&
+         std::memcmp(x.data(), y.data(), static_cast<std::size_t>(x.size()) * sizeof(float)) == 0;
 }
 
 /// Every parameter of `base`, in memory, against a copy of before.
 bool same_bits(const Mlp<float>& base, const Mlp<float>& before) {
   return std::equal(base.layers().begin(), base.layers().end(), before.layers().begin(), before.layers().end(),
                     [](const Linear<float>& a, const Linear<float>& b) {
-                      return same_bits(a.weight.view(), b.weight.view()) && same_bits(a.bias.view(), b.bias.view());
+                      return same_bits(a.weight, b.weight) && same_bits(a.bias, b.bias);
                     });
 }
 
@@ -137,7 +134,8 @@ std::string report(const CommandLine& command, const Request& request, const Mlp
                       {"trainable_parameters", trained},
                       {"total_parameters", total},
                       {"base_unchanged", unchanged},
-                      {"last_loss", result.last_loss}});
+                      {"last_loss", result.last_loss},
+                      {"device", command.device().name()}});
   auto lines = training_summary(result);
   lines.insert(lines.begin(), {"LoRA", fmt::format("{} of {} parameters: {:.3f} %", grouped(trained), grouped(total),
                                                    100 * static_cast<double>(trained) / static_cast<double>(total))});
@@ -155,12 +153,13 @@ int lora_train(int argc, char** argv) {
        {"lowrank lora train base.safetensors --rank 8 --alpha 16 --init pissa --steps 1000 -o better",
         "starts from the 8 leading triplets of each weight"}});
   describe(command.arguments, request);
+  command.offer_device();
   if (!command.parse(argc, argv)) return done;
   check(request);
   const LoraOptions wanted = lora_options(request);
   check_output_folder(*request.output);
   TrainingMonitor monitor(command, request.log);
-  const Mlp<float> base = load_mlp<float>(request.model), before = base.clone();
+  const Mlp<float> base = load_mlp<float>(request.model, command.device()), before = base.clone();
   const Dataset data = training_data(request, base);
   RandomSource random(random_kind(request.random), request.seed);
   LoraAdapter<float> adapter(base, wanted, random);
@@ -189,19 +188,23 @@ int lora_merge(int argc, char** argv) {
   command.arguments.positional("MODEL", model, "the network, a .safetensors");
   command.arguments.positional("ADAPTER", folder, "the adapter's folder");
   command.arguments.option("-o,--output", "OUT", output, "the .safetensors to write the merged network to");
+  command.offer_device();
   if (!command.parse(argc, argv)) return done;
   if (!output) throw UsageError("-o is needed: a .safetensors to write the merged network to");
   check_network_ending("-o", *output);
   check_output(*output);
-  Mlp<float> mlp = load_mlp<float>(model);
+  Mlp<float> mlp = load_mlp<float>(model, command.device());
   const LoraAdapter<float> adapter = load_adapter<float>(folder, mlp);
   merge(mlp, adapter);
   save_mlp(*output, mlp);
   const std::size_t layers = adapter.layers().size();
-  print(command.json
-            ? json_line({{"layers", layers}, {"rank", adapter.rank()}, {"scale", adapter.scale()}, {"output", *output}})
-            : fmt::format("{} + {} (rank {}, scale {}, {} layers) -> {}\n", model, folder, adapter.rank(),
-                          number(adapter.scale()), layers, *output));
+  print(command.json ? json_line({{"layers", layers},
+                                  {"rank", adapter.rank()},
+                                  {"scale", adapter.scale()},
+                                  {"output", *output},
+                                  {"device", command.device().name()}})
+                     : fmt::format("{} + {} (rank {}, scale {}, {} layers) -> {}\n", model, folder, adapter.rank(),
+                                   number(adapter.scale()), layers, *output));
   return done;
 }
 

@@ -30,6 +30,7 @@ constexpr std::array subcommands{
     Subcommand{"train", "train a network on pictures", train_command},
     Subcommand{"eval", "the accuracy of a network, with adapters or without", eval_command},
     Subcommand{"lora", "low-rank adapters for a network: train, merge, info", lora_command},
+    Subcommand{"devices", "what --device can name, and why a GPU cannot be used", devices_command},
 };
 
 std::string help() {
@@ -43,7 +44,7 @@ std::string help() {
       "Files: .npy, .npz, .csv, .tsv, .mtx, .mtx.gz, .safetensors; one of several matrices in a file is named after a\n"
       "colon, as in model.safetensors:layer.weight. Each subcommand has a help with examples: lowrank rank --help.\n"
       "Networks are .safetensors as torch's load_state_dict takes them, adapters are folders as PEFT has them.\n\n"
-      "Exit status: 0 done; 1 a check failed (verify); 2 usage; 3 unusable input, output or memory.\n";
+      "Exit status: 0 done; 1 a check failed (verify); 2 usage; 3 unusable input, output, memory or device.\n";
   return text;
 }
 

@@ -54,6 +54,7 @@ RankResult compute(const CommandLine& command, const Request& request, const Inp
                             .rtol = request.rtol.value_or(-1),
                             .method = method_of(request.method),
                             .seed = request.seed,
+                            .device = &command.device(),
                             .progress = bar.callback()};
   RankResult result = std::visit(
       [&](const auto& A) { return guarded(input.path(), *A, [&] { return matrix_rank(*A, options); }); }, input.op);
@@ -61,7 +62,7 @@ RankResult compute(const CommandLine& command, const Request& request, const Inp
   return result;
 }
 
-Json as_json(const RankResult& result, const Input& input, const Request& request) {
+Json as_json(const RankResult& result, const Input& input, const Request& request, const std::string& device) {
   Json json{{"rank", result.rank},
             {"tolerance", result.tolerance},
             {"convention", result.convention},
@@ -74,6 +75,7 @@ Json as_json(const RankResult& result, const Input& input, const Request& reques
             {"sigma_next", result.sigma_next},
             {"stable_rank", result.stable_rank},
             {"seconds", result.seconds},
+            {"device", device},
             {"reason", result.reason},
             {"frobenius_norm", result.frobenius_norm}};
   json["effective_rank"] = nullptr;
@@ -120,11 +122,12 @@ int rank_command(int argc, char** argv) {
                        {"lowrank rank W.npy --rtol 1e-3 --json", "singular values above a thousandth of the largest"},
                        {"lowrank rank model.safetensors:layer.weight --method svd", "one tensor, by the full SVD"}});
   describe(command, request);
+  command.offer_device();
   if (!command.parse(argc, argv)) return done;
   check(request);
   const Input input = open_input(command, request.file, request.memory);
   const RankResult result = compute(command, request, input);
-  print(command.json ? json_line(as_json(result, input, request)) : as_text(result, input));
+  print(command.json ? json_line(as_json(result, input, request, command.device().name())) : as_text(result, input));
   return done;
 }
 

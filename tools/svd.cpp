@@ -84,7 +84,7 @@ std::string run(const CommandLine& command, const Request& request, const Input&
   const Svd<T> svd = decompose<T>(command, request.decomposition, input, A);
   if (request.output) write_factors(*request.output, svd);
   if (request.plot) write_plot(*request.plot, svd, A, input);
-  return command.json ? json_line(as_json(svd, input)) : as_text(svd, request, input);
+  return command.json ? json_line(as_json(command, svd, input)) : as_text(svd, request, input);
 }
 
 }  // namespace
@@ -98,6 +98,7 @@ int svd_command(int argc, char** argv) {
        {"lowrank svd W.npy --energy 0.99 --plot W.svg", "the least rank that keeps 99 % of the squared norm, drawn"},
        {"lowrank svd A.mtx.gz --rtol 1e-3 --json", "a sparse matrix to a relative error of 1e-3"}});
   request.decomposition.describe(command.arguments);
+  command.offer_device();
   command.arguments.option("-o,--output", "OUT", request.output, "write U, S and Vt to a .npz or .safetensors");
   command.arguments.option("--plot", "P.svg", request.plot, "draw the singular values");
   if (!command.parse(argc, argv)) return done;

@@ -97,6 +97,7 @@ TrainOptions train_options(const Request& request, const Dataset& data) {
   options.optimizer.lr = request.rate.value_or(1e-3);
   options.epochs = request.epochs.value_or(1);
   options.limit = request.limit.value_or(0);
+  options.report_every = report_interval(data.device());
   options.checkpoint = *request.output;
   options.checkpoint_every = checkpoint_interval(request, data, options.batch);
   return options;
@@ -138,7 +139,8 @@ std::string report(const CommandLine& command, const Request& request, const Mlp
                       {"steps_per_second", result.steps_per_second()},
                       {"last_loss", result.last_loss},
                       {"sizes", mlp.sizes()},
-                      {"parameters", mlp.parameters()}});
+                      {"parameters", mlp.parameters()},
+                      {"device", command.device().name()}});
   auto lines = training_summary(result);
   lines.push_back({"written", fmt::format("{}; {} for --resume", *request.output, state_path(*request.output))});
   return fmt::format("{} with ReLU\n", sizes_text(mlp.sizes())) + layer_table(mlp) + fields(lines);
@@ -148,7 +150,7 @@ Mlp<float> fresh_network(const Request& request, const Dataset& data, RandomSour
   std::vector<Index> sizes = hidden_sizes(request);
   sizes.insert(sizes.begin(), data.features());
   sizes.push_back(data.classes());
-  Mlp<float> mlp(sizes);
+  Mlp<float> mlp(sizes, data.device());
   initialize(mlp, random);
   return mlp;
 }
@@ -179,14 +181,15 @@ int train_command(int argc, char** argv) {
        {"lowrank train --data mnist --epochs 5 --log losses.csv -o base.safetensors", "with the losses"},
        {"lowrank train --resume base.safetensors --epochs 9 -o base.safetensors", "goes on from there"}});
   describe(command.arguments, request);
+  command.offer_device();
   if (!command.parse(argc, argv)) return done;
   check(request);
   static_cast<void>(hidden_sizes(request));
   for (const std::string& path : {*request.output, state_path(*request.output)}) check_output(path);
   TrainingMonitor monitor(command, request.log);
   if (request.resume) take_over(request, load_state<float>(state_path(*request.resume)));
-  const Dataset data = Dataset::load(data_folder(request.data), DataSplit::train);
-  Mlp<float> mlp({1, 1});
+  const Dataset data = Dataset::load(data_folder(request.data), DataSplit::train, 10, command.device());
+  Mlp<float> mlp({1, 1}, command.device());
   const TrainResult result = run(request, data, mlp, monitor);
   if (result.outcome == TrainOutcome::stopped) {
     command.note(fmt::format("interrupted; {} is the checkpoint of step {} of {}; to go on: {}", *request.output,

@@ -38,6 +38,8 @@ std::vector<Index> numbers(const std::string& option, const std::string& text, I
 
 int classes_of(const Mlp<float>& mlp) { return static_cast<int>(std::min<Index>(mlp.outputs(), 256)); }
 
+Index report_interval(const Device& device) { return &device == &host_device() ? 1 : 100; }
+
 std::string grouped(Index number) {
   std::string text = std::to_string(number);
   for (std::ptrdiff_t i = std::ssize(text) - 3; i > (number < 0 ? 1 : 0); i -= 3)

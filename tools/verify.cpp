@@ -61,11 +61,12 @@ std::string as_text(const Verification<T>& verification, const Request& request)
         fmt::format("{} (tolerance {})", number(verification.relative_error, 4), number(verification.tolerance, 4))},
        {"b and x", fmt::format("{}, {}", request.bias ? *request.bias : "random",
                                request.input ? *request.input : fmt::format("random (seed {})", request.seed))}});
+  if (!verification.note.empty()) text += fields({{"device", verification.note}});
   return text + (verification.equal ? "equal\n" : "NOT equal\n");
 }
 
 template <Real T>
-Json as_json(const Verification<T>& verification, const Matrix<T>& B, const Input& W) {
+Json as_json(const CommandLine& command, const Verification<T>& verification, const Matrix<T>& B, const Input& W) {
   return {{"equal", verification.equal},
           {"max_abs_error", verification.max_abs_error},
           {"relative_error", verification.relative_error},
@@ -74,7 +75,8 @@ Json as_json(const Verification<T>& verification, const Matrix<T>& B, const Inpu
           {"inputs", verification.y.cols()},
           {"rank", B.cols()},
           {"shape", {W.rows, W.cols}},
-          {"dtype", W.dtype()}};
+          {"dtype", W.dtype()},
+          {"device", command.device().name()}};
 }
 
 /// NaN and Inf in an argument are told by its own name.
@@ -96,7 +98,7 @@ int run(const CommandLine& command, const Request& request, const Input& input, 
   const Matrix<T> B = load_finite<T>(command, request.factors + ":B");
   const Matrix<T> A = load_finite<T>(command, request.factors + ":A");
   check_factors(request, input, B, A);
-  VerifyOptions<T> options{.rtol = request.rtol.value_or(-1), .seed = request.seed};
+  VerifyOptions<T> options{.rtol = request.rtol.value_or(-1), .seed = request.seed, .device = &command.device()};
   Matrix<T> bias, x;
   if (request.bias) {
     bias = load_finite<T>(command, *request.bias);
@@ -109,7 +111,7 @@ int run(const CommandLine& command, const Request& request, const Input& input, 
     options.input = as_columns(*request.input, x, input.cols, "the input x");
   }
   const Verification<T> verification = guarded(input.path(), W, [&] { return verify_factors<T>(W, B, A, options); });
-  print(command.json ? json_line(as_json(verification, B, input)) : as_text(verification, request));
+  print(command.json ? json_line(as_json(command, verification, B, input)) : as_text(verification, request));
   return verification.equal ? done : check_failed;
 }
 
@@ -130,6 +132,7 @@ int verify_command(int argc, char** argv) {
                            "relative difference allowed (default 1e-5 for f32, 1e-10 for f64)");
   command.arguments.option("--seed", "S", request.seed, "seed of the random numbers (default 0)");
   command.arguments.size("--memory", request.memory, memory_help);
+  command.offer_device();
   if (!command.parse(argc, argv)) return done;
   if (request.rtol && !(*request.rtol > 0))
     throw UsageError(fmt::format("--rtol {}: a positive number is wanted", *request.rtol));

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <lowrank/core/types.hpp>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace lowrank {
 
@@ -11,15 +14,62 @@ class Primitives;
 template <Real T>
 class TrainingPrimitives;
 
+/// `count` runs of `bytes` each, which begin `host_stride` bytes apart on the host and `device_stride` on the device.
+struct Runs {
+  Index bytes, count = 1;
+  Index host_stride = 0, device_stride = 0;
+};
+
+/// Work that was recorded once and is done again by each run().
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void run() = 0;
+};
+
 /// Where matrices live and where the work on them is done. An algorithm never asks which device it is
 /// given: it calls the functions of primitives.hpp, and the device of their arguments does the work.
+/// Only the host device's memory can be read and written through pointers; what a function takes or returns
+/// as a number, a std::vector or a k×k matrix in double is on the host.
+///
+/// Work on a device may still be under way when the call that began it returns. Calls take effect in their order, and
+/// those that give something to the host (download, norms, Gram matrices) wait for it; a fault may surface there.
 class Device {
  public:
   virtual ~Device() = default;
+
+  /// "cpu", "cuda" or "cuda:N" (a GPU, counted from 0), "auto" (the first GPU that can be used, else the CPU).
+  /// Throws std::invalid_argument for another name; Error when there is no such device or it cannot be used, saying
+  /// why. Nothing of a GPU is touched before it is asked for.
+  static Device& open(std::string_view name);
+
+  /// As open() takes it.
   virtual std::string name() const = 0;
 
-  /// Memory for `bytes`, aligned to 64. Throws Error saying how much was wanted and how much there is.
+  /// Memory for `bytes`, aligned to 64; nullptr for none. Throws Error saying how much was wanted and how much there
+  /// is. It goes back when the last pointer to it does, after the work that uses it.
   virtual std::shared_ptr<void> allocate(Index bytes) = 0;
+
+  /// Bytes that allocate() can still give.
+  virtual Index available_memory() const = 0;
+
+  /// Copies from and to the host. The host's memory may be used again when the call returns. `bytes` and `count` may be
+  /// zero.
+  virtual void upload(const void* host, void* device, const Runs& runs) = 0;
+  virtual void download(const void* device, void* host, const Runs& runs) = 0;
+
+  /// Waits until all work given to the device is done. Throws Error when some of it failed.
+  virtual void synchronize() = 0;
+
+  /// What `work` does with this device, as something to be repeated. `work` calls primitives that give nothing to the
+  /// host and allocate nothing, always with the same arguments: what differs from run to run is in the device's memory.
+  /// A device may call it now, without effect on the memory, and never again, or at each run(). It must have been done
+  /// once before, so that what a device prepares at the first use is there.
+  virtual std::unique_ptr<Recording> record(std::function<void()> work);
+
+  /// Whether products of float matrices may round their factors to TF32 (10 bits of mantissa) from now on; at first
+  /// they may not. Returns false, and changes nothing, where the device knows no such products.
+  virtual bool allow_tf32(bool allowed);
 
   template <Real T>
   const Primitives<T>& primitives() const {
@@ -48,6 +98,16 @@ class Device {
 /// The CPU: OpenBLAS and LAPACKE.
 Device& host_device();
 
+struct DeviceInfo {
+  std::string name{};               ///< as Device::open takes it
+  std::string model{};              ///< the maker's name for it
+  Index memory = 0, available = 0;  ///< bytes, all and free; 0 where unknown
+  std::string unusable{};           ///< why it cannot be used; empty where it can
+};
+
+/// The CPU, then the GPUs; where no GPU can be used, one line of the list says why.
+std::vector<DeviceInfo> list_devices();
+
 /// How many threads the host device uses. `count` < 1 means every core the process may run on.
 void set_threads(int count);
 int threads();
@@ -71,6 +131,6 @@ class ScopedThreads {
 Index available_memory();
 
 /// Throws Error when `bytes` are not available: for work whose parts would each still fit. `what` needs them.
-void require_memory(double bytes, const std::string& what);
+void require_memory(double bytes, const std::string& what, Device& device = host_device());
 
 }  // namespace lowrank

@@ -40,6 +40,12 @@ class Matrix {
   }
 
   Matrix clone() const { return copy_of(view(), view_.order()); }
+  /// A copy on `device`, in the same order.
+  Matrix to(Device& device) const {
+    Matrix result(rows(), cols(), order(), device);
+    copy<T>(view(), result.view());
+    return result;
+  }
 
   /// A new matrix with the entries of `source`, on the same device.
   static Matrix copy_of(MatrixView<const T> source, Order order = Order::col_major) {

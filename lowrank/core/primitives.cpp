@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <lowrank/core/primitives.hpp>
 
 namespace lowrank {
@@ -19,6 +20,45 @@ void require_same_device(const char* function, const A& a, const B& b) {
 template <Real T, class View>
 const Primitives<T>& on(const View& x) {
   return x.device().template primitives<T>();
+}
+
+bool on_host(const Device& device) { return &device == &host_device(); }
+
+/// The lines (columns or rows) of a matrix of that order, and blocks of them.
+template <Real T, class View>
+Index line_count(const View& X, Order order) {
+  return order == Order::col_major ? X.cols() : X.rows();
+}
+template <class View>
+View middle_lines(const View& X, Order order, Index first, Index count) {
+  return order == Order::col_major ? X.middle_cols(first, count) : X.middle_rows(first, count);
+}
+
+/// Between the host and a device, both views of one order.
+template <Real T>
+void transfer(MatrixView<const T> from, MatrixView<T> to) {
+  const Index lines = line_count<T>(to, to.order()), size = static_cast<Index>(sizeof(T));
+  const Index bytes = to.size() / lines * size, from_stride = from.ld() * size, to_stride = to.ld() * size;
+  if (on_host(from.device()))
+    to.device().upload(from.data(), to.data(), {bytes, lines, from_stride, to_stride});
+  else
+    from.device().download(from.data(), to.data(), {bytes, lines, to_stride, from_stride});
+}
+
+/// Where there is no direct way (other orders, two devices), by blocks on the host that have the order of the far side.
+template <Real T>
+void copy_across(MatrixView<const T> from, MatrixView<T> to) {
+  const bool from_host = on_host(from.device()), to_host = on_host(to.device());
+  if (from.order() == to.order() && (from_host || to_host)) return transfer<T>(from, to);
+  const Order order = from_host ? to.order() : from.order();
+  const Index lines = line_count<T>(to, order);
+  const Index block = std::clamp<Index>((Index{1} << 23) * lines / to.size(), 1, lines);
+  for (Index first = 0; first < lines; first += block) {
+    const MatrixView<const T> source = middle_lines(from, order, first, std::min(block, lines - first));
+    Matrix<T> staged(source.rows(), source.cols(), order);
+    copy<T>(source, staged);
+    copy<T>(staged, middle_lines(to, order, first, std::min(block, lines - first)));
+  }
 }
 
 }  // namespace
@@ -47,6 +87,7 @@ Matrix<double> gram(MatrixView<const T> X) {
 template <Real T>
 void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) {
   require(R.rows() == X.cols() && R.cols() == X.cols(), "solve_upper_right", X.rows(), X.cols(), R.rows(), R.cols());
+  if (!on_host(R.device())) throw std::invalid_argument("solve_upper_right: R must be on the host");
   if (!X.empty()) on<T>(X).solve_upper_right(X, R);
 }
 
@@ -96,12 +137,12 @@ std::vector<double> column_norms(MatrixView<const T> X) {
 }
 
 template <Real T>
-std::optional<Position> first_nonfinite(MatrixView<const T> X) {
+std::optional<Entry> first_nonfinite(MatrixView<const T> X) {
   return on<T>(X).first_nonfinite(X);
 }
 
 template <Real T>
-std::vector<Position> largest_in_columns(MatrixView<const T> X) {
+std::vector<Entry> largest_in_columns(MatrixView<const T> X) {
   require(X.rows() > 0 || X.cols() == 0, "largest_in_columns (needs a row)", X.rows(), X.cols(), 1, X.cols());
   return on<T>(X).largest_in_columns(X);
 }
@@ -114,10 +155,43 @@ void scale_columns(MatrixView<T> X, const std::vector<double>& by) {
 }
 
 template <Real T>
+void add(T alpha, MatrixView<const T> X, MatrixView<T> Y) {
+  require(X.rows() == Y.rows() && X.cols() == Y.cols(), "add", X.rows(), X.cols(), Y.rows(), Y.cols());
+  require_same_device("add", X, Y);
+  if (!X.empty()) on<T>(X).add(alpha, X, Y);
+}
+
+template <Real T>
 void copy(MatrixView<const T> from, MatrixView<T> to) {
   require(from.rows() == to.rows() && from.cols() == to.cols(), "copy", from.rows(), from.cols(), to.rows(), to.cols());
-  require_same_device("copy", from, to);
-  if (!from.empty()) on<T>(from).copy(from, to);
+  if (from.empty()) return;
+  if (&from.device() == &to.device())
+    on<T>(from).copy(from, to);
+  else
+    copy_across<T>(from, to);
+}
+
+template <Real T>
+Matrix<T> from_double(MatrixView<const double> X, Device& device) {
+  if (!on_host(X.device())) throw std::invalid_argument("from_double: the matrix must be on the host");
+  Matrix<T> narrow(X.rows(), X.cols());
+  for (Index j = 0; j < X.cols(); ++j)
+    for (Index i = 0; i < X.rows(); ++i) narrow(i, j) = static_cast<T>(X(i, j));
+  if (on_host(device)) return narrow;
+  return narrow.to(device);
+}
+
+template <Real T>
+Matrix<double> to_double(MatrixView<const T> X) {
+  if (!on_host(X.device())) {
+    Matrix<T> here(X.rows(), X.cols(), X.order());
+    copy<T>(X, here);
+    return to_double<T>(here);
+  }
+  Matrix<double> wide(X.rows(), X.cols());
+  for (Index j = 0; j < X.cols(); ++j)
+    for (Index i = 0; i < X.rows(); ++i) wide(i, j) = static_cast<double>(X(i, j));
+  return wide;
 }
 
 template <Real T>
@@ -143,10 +217,13 @@ void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Inde
   template ThinSvd<T> thin_svd<T>(MatrixView<const T>, Vectors, SvdDriver);                 \
   template double frobenius_norm<T>(MatrixView<const T>);                                   \
   template std::vector<double> column_norms<T>(MatrixView<const T>);                        \
-  template std::optional<Position> first_nonfinite<T>(MatrixView<const T>);                 \
-  template std::vector<Position> largest_in_columns<T>(MatrixView<const T>);                \
+  template std::optional<Entry> first_nonfinite<T>(MatrixView<const T>);                    \
+  template std::vector<Entry> largest_in_columns<T>(MatrixView<const T>);                   \
   template void scale_columns<T>(MatrixView<T>, const std::vector<double>&);                \
+  template void add<T>(T, MatrixView<const T>, MatrixView<T>);                              \
   template void copy<T>(MatrixView<const T>, MatrixView<T>);                                \
+  template Matrix<T> from_double<T>(MatrixView<const double>, Device&);                     \
+  template Matrix<double> to_double<T>(MatrixView<const T>);                                \
   template void fill<T>(MatrixView<T>, T);                                                  \
   template void fill_normal<T>(MatrixView<T>, std::uint64_t, std::uint64_t, Index);
 LOWRANK_INSTANTIATE(float)

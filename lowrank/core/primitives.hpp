@@ -11,9 +11,10 @@
 
 namespace lowrank {
 
-/// The row and column of an entry.
-struct Position {
+/// An entry and its place.
+struct Entry {
   Index row, col;
+  double value;
 };
 
 /// The LAPACK routines for an exact SVD, in the order they are tried.
@@ -31,8 +32,8 @@ struct ThinSvd {
   SvdDriver driver;
 };
 
-/// A·P = Q·[R; 0 R22]: the leading rows of R, column j of A·P is column permutation[j] of A, and what is left,
-/// remainder = ‖R22‖_F (0 when R has all min(m, n) rows).
+/// A·P = Q·[R; 0 R22]: the leading rows of R (on the host), column j of A·P is column permutation[j] of A, and what is
+/// left, remainder = ‖R22‖_F (0 when R has all min(m, n) rows).
 template <Real T>
 struct PivotedQr {
   Matrix<T> R;
@@ -49,7 +50,8 @@ struct LuFactors {
 
 enum class Transpose { no, yes };
 
-/// What a device implements, once for float and once for double.
+/// What a device implements, once for float and once for double. See the functions below for what is to be done: shapes
+/// are checked, all views live on the device, and a view may be of either order, with any leading dimension.
 template <Real T>
 class Primitives {
  public:
@@ -65,9 +67,10 @@ class Primitives {
   virtual ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const = 0;
   virtual double frobenius_norm(MatrixView<const T> X) const = 0;
   virtual std::vector<double> column_norms(MatrixView<const T> X) const = 0;
-  virtual std::optional<Position> first_nonfinite(MatrixView<const T> X) const = 0;
-  virtual std::vector<Position> largest_in_columns(MatrixView<const T> X) const = 0;
+  virtual std::optional<Entry> first_nonfinite(MatrixView<const T> X) const = 0;
+  virtual std::vector<Entry> largest_in_columns(MatrixView<const T> X) const = 0;
   virtual void scale_columns(MatrixView<T> X, const std::vector<double>& by) const = 0;
+  virtual void add(T alpha, MatrixView<const T> X, MatrixView<T> Y) const = 0;
   virtual void copy(MatrixView<const T> from, MatrixView<T> to) const = 0;
   virtual void fill(MatrixView<T> X, T value) const = 0;
   virtual void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const = 0;
@@ -134,19 +137,31 @@ std::vector<double> column_norms(MatrixView<const T> X);
 
 /// The first NaN or Inf in storage order, if there is one.
 template <Real T>
-std::optional<Position> first_nonfinite(MatrixView<const T> X);
+std::optional<Entry> first_nonfinite(MatrixView<const T> X);
 
 /// The entry of largest magnitude of each column; the first of equals.
 template <Real T>
-std::vector<Position> largest_in_columns(MatrixView<const T> X);
+std::vector<Entry> largest_in_columns(MatrixView<const T> X);
 
 /// X(:,j) ← by[j]·X(:,j).
 template <Real T>
 void scale_columns(MatrixView<T> X, const std::vector<double>& by);
 
-/// to ← from; the orders may differ.
+/// Y ← Y + alpha·X.
+template <Real T>
+void add(T alpha, MatrixView<const T> X, MatrixView<T> Y);
+
+/// to ← from; the orders may differ, and so may the devices.
 template <Real T>
 void copy(MatrixView<const T> from, MatrixView<T> to);
+
+/// A small matrix of the host's, rounded to T, on `device`: a rotation on its way to a panel.
+template <Real T>
+Matrix<T> from_double(MatrixView<const double> X, Device& device);
+
+/// The entries of a small matrix on the host, in double.
+template <Real T>
+Matrix<double> to_double(MatrixView<const T> X);
 
 template <Real T>
 void fill(MatrixView<T> X, T value);

@@ -67,9 +67,6 @@ class TrainingPrimitives {
  public:
   virtual ~TrainingPrimitives() = default;
 
-  virtual void upload(const void* host, void* device, Index bytes) const = 0;
-  virtual void download(const void* device, void* host, Index bytes) const = 0;
-
   /// clock.step += 1, clock.next += batch.
   virtual void advance(TrainingClock* clock, Index batch) const = 0;
 
@@ -120,10 +117,10 @@ class Buffer {
 
   /// Copies from or to the host, from the array's beginning.
   void upload(std::span<const U> host) {
-    device_->template training<float>().upload(host.data(), data(), static_cast<Index>(host.size_bytes()));
+    if (!host.empty()) device_->upload(host.data(), data(), {static_cast<Index>(host.size_bytes())});
   }
   void download(std::span<U> host) const {
-    device_->template training<float>().download(data(), host.data(), static_cast<Index>(host.size_bytes()));
+    if (!host.empty()) device_->download(data(), host.data(), {static_cast<Index>(host.size_bytes())});
   }
 
  private:

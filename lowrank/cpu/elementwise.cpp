@@ -25,8 +25,9 @@ struct Lines {
 };
 
 template <class T>
-Position position(const MatrixView<T>& X, Index line, Index place) {
-  return X.order() == Order::col_major ? Position{place, line} : Position{line, place};
+Entry entry(const MatrixView<T>& X, Index line, Index place) {
+  const auto [row, col] = X.order() == Order::col_major ? std::pair(place, line) : std::pair(line, place);
+  return {row, col, static_cast<double>(X(row, col))};
 }
 
 /// Σ x² in double over independent partial sums, so that it vectorizes and rounds little.
@@ -110,7 +111,7 @@ std::vector<double> HostPrimitives<T>::column_norms(MatrixView<const T> X) const
 }
 
 template <Real T>
-std::optional<Position> HostPrimitives<T>::first_nonfinite(MatrixView<const T> X) const {
+std::optional<Entry> HostPrimitives<T>::first_nonfinite(MatrixView<const T> X) const {
   if (X.empty()) return std::nullopt;
   const Lines lines(X);
   for (Index l = 0; l < lines.count; ++l) {
@@ -119,19 +120,19 @@ std::optional<Position> HostPrimitives<T>::first_nonfinite(MatrixView<const T> X
     for (Index i = 0; i < lines.length; ++i) sum += lines[l][i] * T(0);
     if (sum == T(0)) continue;
     for (Index i = 0; i < lines.length; ++i)
-      if (!std::isfinite(lines[l][i])) return position(X, l, i);
+      if (!std::isfinite(lines[l][i])) return entry(X, l, i);
   }
   return std::nullopt;
 }
 
 template <Real T>
-std::vector<Position> HostPrimitives<T>::largest_in_columns(MatrixView<const T> X) const {
-  std::vector<Position> result(static_cast<std::size_t>(X.cols()));
+std::vector<Entry> HostPrimitives<T>::largest_in_columns(MatrixView<const T> X) const {
+  std::vector<Entry> result(static_cast<std::size_t>(X.cols()));
   for (Index j = 0; j < X.cols(); ++j) {
     Index best = 0;
     for (Index i = 1; i < X.rows(); ++i)
       if (std::abs(X(i, j)) > std::abs(X(best, j))) best = i;
-    result[static_cast<std::size_t>(j)] = {best, j};
+    result[static_cast<std::size_t>(j)] = {best, j, static_cast<double>(X(best, j))};
   }
   return result;
 }
@@ -145,6 +146,16 @@ void HostPrimitives<T>::scale_columns(MatrixView<T> X, const std::vector<double>
   for (Index l = 0; l < lines.count; ++l)
     for (Index i = 0; i < lines.length; ++i)
       lines[l][i] = static_cast<T>(lines[l][i] * by[static_cast<std::size_t>(columns ? l : i)]);
+}
+
+template <Real T>
+void HostPrimitives<T>::add(T alpha, MatrixView<const T> X, MatrixView<T> Y) const {
+  const Lines lines(Y);
+  const bool same = X.order() == Y.order();
+  const Index down = same ? X.ld() : 1, along = same ? 1 : X.ld();
+#pragma omp parallel for schedule(static) if (Y.size() >= parallel_from)
+  for (Index l = 0; l < lines.count; ++l)
+    for (Index i = 0; i < lines.length; ++i) lines[l][i] += alpha * X.data()[l * down + i * along];
 }
 
 template <Real T>
@@ -188,9 +199,10 @@ void HostPrimitives<T>::fill_normal(MatrixView<T> X, std::uint64_t seed, std::ui
 #define LOWRANK_INSTANTIATE(T)                                                                     \
   template double HostPrimitives<T>::frobenius_norm(MatrixView<const T>) const;                    \
   template std::vector<double> HostPrimitives<T>::column_norms(MatrixView<const T>) const;         \
-  template std::optional<Position> HostPrimitives<T>::first_nonfinite(MatrixView<const T>) const;  \
-  template std::vector<Position> HostPrimitives<T>::largest_in_columns(MatrixView<const T>) const; \
+  template std::optional<Entry> HostPrimitives<T>::first_nonfinite(MatrixView<const T>) const;     \
+  template std::vector<Entry> HostPrimitives<T>::largest_in_columns(MatrixView<const T>) const;    \
   template void HostPrimitives<T>::scale_columns(MatrixView<T>, const std::vector<double>&) const; \
+  template void HostPrimitives<T>::add(T, MatrixView<const T>, MatrixView<T>) const;               \
   template void HostPrimitives<T>::copy(MatrixView<const T>, MatrixView<T>) const;                 \
   template void HostPrimitives<T>::fill(MatrixView<T>, T) const;                                   \
   template void HostPrimitives<T>::fill_normal(MatrixView<T>, std::uint64_t, std::uint64_t, Index) const;

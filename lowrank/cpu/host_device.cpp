@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <limits>
 #include <lowrank/core/device.hpp>
@@ -42,7 +43,7 @@ class HostDevice final : public Device {
     if (bytes <= 0) return nullptr;
     // Asking the system costs microseconds: only where the answer can matter.
     constexpr Index large = Index{32} << 20;
-    if (bytes >= large && bytes > available_memory()) refuse(bytes);
+    if (bytes >= large && bytes > lowrank::available_memory()) refuse(bytes);
     // Sweeps over small pages spend their time on translating addresses.
     constexpr std::size_t huge_page = std::size_t{2} << 20;
     const std::size_t alignment = static_cast<std::size_t>(bytes) >= huge_page ? huge_page : 64;
@@ -53,6 +54,15 @@ class HostDevice final : public Device {
     return {memory, std::free};
   }
 
+  Index available_memory() const override { return lowrank::available_memory(); }
+  void upload(const void* host, void* device, const Runs& runs) override {
+    copy_runs(host, runs.host_stride, device, runs.device_stride, runs);
+  }
+  void download(const void* device, void* host, const Runs& runs) override {
+    copy_runs(device, runs.device_stride, host, runs.host_stride, runs);
+  }
+  void synchronize() override {}
+
  protected:
   const Primitives<float>& primitives_f32() const override { return f32_; }
   const Primitives<double>& primitives_f64() const override { return f64_; }
@@ -60,10 +70,17 @@ class HostDevice final : public Device {
   const TrainingPrimitives<double>& training_f64() const override { return training_f64_; }
 
  private:
+  static void copy_runs(const void* from, Index from_stride, void* to, Index to_stride, const Runs& runs) {
+    if (runs.bytes <= 0) return;
+    for (Index i = 0; i < runs.count; ++i)
+      std::memcpy(static_cast<char*>(to) + i * to_stride, static_cast<const char*>(from) + i * from_stride,
+                  static_cast<std::size_t>(runs.bytes));
+  }
+
   [[noreturn]] static void refuse(Index bytes) {
     constexpr double gib = 1024.0 * 1024.0 * 1024.0;
     throw Error(fmt::format("{:.2f} GiB of memory are needed for a matrix and {:.2f} GiB are available",
-                            static_cast<double>(bytes) / gib, static_cast<double>(available_memory()) / gib));
+                            static_cast<double>(bytes) / gib, static_cast<double>(lowrank::available_memory()) / gib));
   }
 
   HostPrimitives<float> f32_;
@@ -86,12 +103,16 @@ Index available_memory() {
   return std::min(system_available(), std::max<Index>(0, limit - used));
 }
 
-void require_memory(double bytes, const std::string& what) {
+void require_memory(double bytes, const std::string& what, Device& device) {
   constexpr double gib = 1024.0 * 1024.0 * 1024.0;
-  const double available = static_cast<double>(available_memory());
-  if (bytes > available)
-    throw Error(fmt::format("{} needs about {:.1f} GiB of memory and {:.1f} GiB are available", what, bytes / gib,
-                            available / gib));
+  const double available = static_cast<double>(device.available_memory());
+  if (bytes <= available) return;
+  const bool here = &device == &host_device();
+  throw Error(fmt::format("{} needs about {:.1f} GiB of memory and {:.1f} GiB are available{}", what, bytes / gib,
+                          available / gib,
+                          here ? ""
+                               : fmt::format(" on {} (and {:.1f} GiB on the cpu)", device.name(),
+                                             static_cast<double>(available_memory()) / gib)));
 }
 
 void set_threads(int count) {

@@ -20,9 +20,10 @@ class HostPrimitives final : public Primitives<T> {
   ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const override;
   double frobenius_norm(MatrixView<const T> X) const override;
   std::vector<double> column_norms(MatrixView<const T> X) const override;
-  std::optional<Position> first_nonfinite(MatrixView<const T> X) const override;
-  std::vector<Position> largest_in_columns(MatrixView<const T> X) const override;
+  std::optional<Entry> first_nonfinite(MatrixView<const T> X) const override;
+  std::vector<Entry> largest_in_columns(MatrixView<const T> X) const override;
   void scale_columns(MatrixView<T> X, const std::vector<double>& by) const override;
+  void add(T alpha, MatrixView<const T> X, MatrixView<T> Y) const override;
   void copy(MatrixView<const T> from, MatrixView<T> to) const override;
   void fill(MatrixView<T> X, T value) const override;
   void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const override;

@@ -12,8 +12,6 @@ class HostTraining final : public TrainingPrimitives<T> {
  public:
   static constexpr Index small_batch = 128;
 
-  void upload(const void* host, void* device, Index bytes) const override;
-  void download(const void* device, void* host, Index bytes) const override;
   void advance(TrainingClock* clock, Index batch) const override;
   void gather(const ByteImages& images, const std::int32_t* order, const TrainingClock* clock, MatrixView<T> X,
               std::int32_t* labels) const override;

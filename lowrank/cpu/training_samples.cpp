@@ -1,21 +1,10 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <lowrank/cpu/host_training.hpp>
 
 // What training does to samples on the CPU: gathering, the loss, counting.
 
 namespace lowrank {
-
-template <Real T>
-void HostTraining<T>::upload(const void* host, void* device, Index bytes) const {
-  if (bytes > 0) std::memcpy(device, host, static_cast<std::size_t>(bytes));
-}
-
-template <Real T>
-void HostTraining<T>::download(const void* device, void* host, Index bytes) const {
-  if (bytes > 0) std::memcpy(host, device, static_cast<std::size_t>(bytes));
-}
 
 template <Real T>
 void HostTraining<T>::advance(TrainingClock* clock, Index batch) const {
@@ -77,8 +66,6 @@ void HostTraining<T>::count_wrong(MatrixView<const T> logits, const std::int32_t
 
 // The class as a whole is instantiated in training_host.cpp.
 #define LOWRANK_INSTANTIATE(T)                                                                                       \
-  template void HostTraining<T>::upload(const void*, void*, Index) const;                                            \
-  template void HostTraining<T>::download(const void*, void*, Index) const;                                          \
   template void HostTraining<T>::advance(TrainingClock*, Index) const;                                               \
   template void HostTraining<T>::gather(const ByteImages&, const std::int32_t*, const TrainingClock*, MatrixView<T>, \
                                         std::int32_t*) const;                                                        \

@@ -39,6 +39,9 @@ struct VerifyOptions {
   std::optional<MatrixView<const T>> input{};
   Index inputs = 10;
   std::uint64_t seed = 0;
+  /// Where the work is done (see moved_to); nullptr: where W is. B, A, the bias and the input may be anywhere; what is
+  /// returned is where W is.
+  Device* device = nullptr;
 };
 
 template <Real T>
@@ -49,6 +52,7 @@ struct Verification {
   double tolerance = 0;
   Matrix<T> y;           ///< W·x + b, m×k
   Matrix<T> y_factored;  ///< B·(A·x) + b
+  std::string note;      ///< where the work was done, if not where W is
   double seconds = 0;
 };
 

@@ -55,22 +55,23 @@ void draw(LoraLayer<T>& layer, LoraInit init, RandomSource& random) {
 /// Trained directions of s·B·A = U·S·Vᵀ, then the same ones fixed with the other sign.
 template <Real T>
 void take_leading(LoraLayer<T>& layer, const Matrix<T>& weight, std::uint64_t seed) {
-  const Index r = layer.trained, in = weight.cols(), out = weight.rows();
-  const Matrix<T> W = to_host<T>(weight);
+  const Index r = layer.trained;
   SvdOptions options;
   options.seed = seed;
-  const Svd<T> svd = truncated_svd<T>(as_operator(W), Truncation{.rank = r}, options);
-  Matrix<T> A(2 * r, in, Order::row_major), B(out, 2 * r, Order::row_major);
-  for (Index k = 0; k < r; ++k) {
-    const T root = static_cast<T>(std::sqrt(static_cast<double>(svd.S[static_cast<std::size_t>(k)]) / layer.scale));
-    for (Index j = 0; j < in; ++j) A(k, j) = A(r + k, j) = root * svd.V(j, k);
-    for (Index i = 0; i < out; ++i) {
-      B(i, k) = root * svd.U(i, k);
-      B(i, r + k) = -B(i, k);
-    }
+  const Svd<T> svd = truncated_svd<T>(as_operator(weight), Truncation{.rank = r}, options);
+  std::vector<double> roots, opposite;
+  for (const T s : svd.S) {
+    roots.push_back(static_cast<T>(std::sqrt(static_cast<double>(s) / layer.scale)));
+    opposite.push_back(-roots.back());
   }
-  from_host<T>(A.data(), layer.A);
-  from_host<T>(B.data(), layer.B);
+  for (const auto& [first, by_B] : {std::pair(Index{0}, roots), std::pair(r, opposite)}) {
+    const MatrixView<T> At = layer.A.view().transposed().middle_cols(first, r),
+                        B = layer.B.view().middle_cols(first, r);
+    copy<T>(svd.V, At);
+    copy<T>(svd.U, B);
+    scale_columns<T>(At, roots);
+    scale_columns<T>(B, by_B);
+  }
 }
 
 }  // namespace

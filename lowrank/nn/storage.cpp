@@ -19,19 +19,14 @@ Matrix<T> padded_rows(Index rows, Index cols, Device& device) {
 
 template <Real T>
 Matrix<T> to_host(MatrixView<const T> from) {
-  Matrix<T> packed(from.rows(), from.cols(), Order::row_major, from.device()),
-      host(from.rows(), from.cols(), Order::row_major);
-  copy<T>(from, packed.view());
-  from.device().template training<T>().download(packed.data(), host.data(),
-                                                host.size() * static_cast<Index>(sizeof(T)));
+  Matrix<T> host(from.rows(), from.cols(), Order::row_major);
+  copy<T>(from, host.view());
   return host;
 }
 
 template <Real T>
 void from_host(const T* entries, MatrixView<T> to) {
-  Matrix<T> packed(to.rows(), to.cols(), Order::row_major, to.device());
-  to.device().template training<T>().upload(entries, packed.data(), packed.size() * static_cast<Index>(sizeof(T)));
-  copy<T>(packed.view(), to);
+  copy<T>(MatrixView<const T>(entries, to.rows(), to.cols(), std::max<Index>(1, to.cols()), Order::row_major), to);
 }
 
 void Digest::add(const void* data, Index bytes) {

@@ -39,6 +39,7 @@ class Loop {
   Loop(TrainingStep<T>& step, Device& device, const Dataset& data, RandomSource& random, TrainingProgress progress,
        const TrainOptions& options, Save save)
       : step_(step),
+        device_(device),
         primitives_(device.training<T>()),
         data_(data),
         random_(random),
@@ -63,7 +64,7 @@ class Loop {
     start_ = Clock::now();
     while (result_.outcome == TrainOutcome::finished && at_.step < total_) {
       if (at_.epochs_begun == 0 || at_.next >= data_.size()) next_epoch();
-      one_step();
+      make_steps(uninterrupted());
       const bool last = at_.step == total_,
                  due = options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0;
       if (at_.step - reported_ == options_.report_every || last || due) report();
@@ -97,16 +98,43 @@ class Loop {
     clock_.upload(std::array{TrainingClock{at_.step, at_.next}});
   }
 
-  void one_step() {
+  /// Steps that can be made before anything else is to be done; all have one size of batch.
+  Index uninterrupted() const {
+    Index count = std::min(total_ - at_.step, options_.report_every - (at_.step - reported_));
+    if (options_.checkpoint_every > 0)
+      count = std::min(count, options_.checkpoint_every - at_.step % options_.checkpoint_every);
+    return std::max<Index>(1, std::min(count, (data_.size() - at_.next) / at_.batch));
+  }
+
+  /// Many steps go to the device as a recording, which spares it the calls.
+  void make_steps(Index count) {
+    constexpr Index recorded = 50;
     const Index n = std::min(at_.batch, data_.size() - at_.next);
+    at_.step += count;
+    at_.next += count * n;
+    while (count > 0) {
+      if (full_step_made_ && count >= recorded && !recording_)
+        recording_ = device_.record([this] {
+          for (Index i = 0; i < recorded; ++i) one_step(at_.batch);
+        });
+      const bool many = recording_ && count >= recorded;
+      if (many)
+        recording_->run();
+      else
+        one_step(n);
+      full_step_made_ = full_step_made_ || n == at_.batch;
+      count -= many ? recorded : 1;
+    }
+  }
+
+  /// Everything that differs from one step to the next is on the device: the clock, the order and the losses.
+  void one_step(Index n) {
     primitives_.gather(data_.images(), order_.data(), clock_.data(), step_.inputs(n), labels_.data());
     const MatrixView<const T> logits = step_.forward(n);
     primitives_.softmax_cross_entropy(logits, labels_.data(), step_.logit_gradient(n), losses_.data(), losses_.size(),
                                       clock_.data());
     step_.backward(n, at_.optimizer, clock_.data());
     primitives_.advance(clock_.data(), n);
-    ++at_.step;
-    at_.next += n;
   }
 
   /// Reads the losses of the steps since the last report.
@@ -142,6 +170,7 @@ class Loop {
   }
 
   TrainingStep<T>& step_;
+  Device& device_;
   const TrainingPrimitives<T>& primitives_;
   const Dataset& data_;
   RandomSource& random_;
@@ -154,6 +183,8 @@ class Loop {
   Buffer<TrainingClock> clock_;
   std::vector<T> host_losses_;
   std::vector<std::int32_t> host_order_;
+  std::unique_ptr<Recording> recording_;
+  bool full_step_made_ = false;
   Clock::time_point start_;
   TrainResult result_;
 };

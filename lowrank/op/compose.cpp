@@ -47,22 +47,12 @@ DifferenceOperator<T>::DifferenceOperator(const LinearOperator<T>& A, const Line
         fmt::format("DifferenceOperator: {}x{} and {}x{}", A.rows(), A.cols(), B.rows(), B.cols()));
 }
 
-namespace {
-
-template <Real T>
-void subtract(MatrixView<const T> X, MatrixView<T> from) {
-  for (Index j = 0; j < X.cols(); ++j)
-    for (Index i = 0; i < X.rows(); ++i) from(i, j) -= X(i, j);
-}
-
-}  // namespace
-
 template <Real T>
 void DifferenceOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) const {
   Matrix<T> other(rows(), X.cols(), device());
   A_.multiply(X, Y);
   B_.multiply(X, other);
-  subtract<T>(other, Y);
+  add<T>(T(-1), other, Y);
 }
 
 template <Real T>
@@ -70,7 +60,7 @@ void DifferenceOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T
   Matrix<T> other(cols(), X.cols(), device());
   A_.multiply_adjoint(X, Y);
   B_.multiply_adjoint(X, other);
-  subtract<T>(other, Y);
+  add<T>(T(-1), other, Y);
 }
 
 namespace {

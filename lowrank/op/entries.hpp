@@ -20,7 +20,7 @@ double finite_norm(MatrixView<const T> X, Index first_row = 0, Index first_col =
   const double norm = frobenius_norm<T>(X);
   if (std::isfinite(norm)) return norm;
   if (const auto place = first_nonfinite<T>(X))
-    refuse_nonfinite(static_cast<double>(X(place->row, place->col)), first_row + place->row, first_col + place->col);
+    refuse_nonfinite(place->value, first_row + place->row, first_col + place->col);
   throw std::invalid_argument("the Frobenius norm of the matrix is beyond the range of double");
 }
 

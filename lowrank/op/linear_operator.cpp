@@ -20,7 +20,7 @@ Matrix<T> LinearOperator<T>::to_dense() const {
     Matrix<T> identity(cols(), count);
     fill<T>(identity, T(0));
     for (Index c = 0; c < count; ++c) identity(j + c, c) = T(1);
-    multiply(identity, A.view().middle_cols(j, count));
+    multiply(identity.to(device()), A.view().middle_cols(j, count));
   }
   return A;
 }
@@ -34,16 +34,24 @@ void check(const std::string& kind, const char* product, Index rows, Index cols,
                                             rows, cols, x_rows, x_cols, y_rows, y_cols));
 }
 
+void check_devices(const std::string& kind, const Device& A, const Device& X, const Device& Y) {
+  if (&A != &X || &A != &Y)
+    throw std::invalid_argument(
+        fmt::format("{} operator on {}: the panels live on {} and {}", kind, A.name(), X.name(), Y.name()));
+}
+
 }  // namespace
 
 template <Real T>
 void check_panels(const LinearOperator<T>& A, MatrixView<const T> X, MatrixView<const T> Y) {
   check(A.kind(), "multiply", A.rows(), A.cols(), X.rows(), X.cols(), Y.rows(), Y.cols());
+  check_devices(A.kind(), A.device(), X.device(), Y.device());
 }
 
 template <Real T>
 void check_adjoint_panels(const LinearOperator<T>& A, MatrixView<const T> X, MatrixView<const T> Y) {
   check(A.kind(), "multiply_adjoint", A.cols(), A.rows(), X.rows(), X.cols(), Y.rows(), Y.cols());
+  check_devices(A.kind(), A.device(), X.device(), Y.device());
 }
 
 template void check_panels(const LinearOperator<float>&, MatrixView<const float>, MatrixView<const float>);

@@ -60,8 +60,8 @@ class LinearOperator {
   virtual double flops_per_column() const { return 2.0 * static_cast<double>(rows()) * static_cast<double>(cols()); }
 };
 
-/// Throws std::invalid_argument unless X is A.cols()×k and Y is A.rows()×k: for operators that do not hand their panels
-/// to primitives.
+/// Throws std::invalid_argument unless X is A.cols()×k and Y is A.rows()×k, both on A's device: for operators that do
+/// not hand their panels to primitives.
 template <Real T>
 void check_panels(const LinearOperator<T>& A, MatrixView<const T> X, MatrixView<const T> Y);
 template <Real T>

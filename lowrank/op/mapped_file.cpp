@@ -5,11 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <future>
 #include <lowrank/core/error.hpp>
-#include <lowrank/op/entries.hpp>
 #include <lowrank/op/mapped_file.hpp>
 
 namespace lowrank {
@@ -50,11 +48,9 @@ MappedFileOperator<T>::~MappedFileOperator() {
   close(file_);
 }
 
-/// Calls visit(block, first_row, first_col) for consecutive blocks of whole lines (rows or columns); the next one is
-/// read meanwhile.
+/// The next block is read while one is visited.
 template <Real T>
-template <class Visit>
-void MappedFileOperator<T>::sweep(Visit&& visit) const {
+void MappedFileOperator<T>::visit_blocks(const typename BlockOperator<T>::Visitor& visit) const {
   const bool by_rows = layout_.order == Order::row_major;
   const Index lines = by_rows ? layout_.rows : layout_.cols, length = by_rows ? layout_.cols : layout_.rows;
   if (lines == 0 || length == 0) return;
@@ -77,68 +73,6 @@ void MappedFileOperator<T>::sweep(Visit&& visit) const {
       visit(block, Index{0}, line);
     if (next.valid()) next.get();
   }
-}
-
-template <Real T>
-void MappedFileOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) const {
-  check_panels<T>(*this, X, Y);
-  if (X.rows() == 0) fill<T>(Y, T(0));
-  if (layout_.order == Order::row_major) {
-    sweep([&](MatrixView<const T> A, Index row, Index) {
-      lowrank::multiply<T>(T(1), A, X, T(0), Y.middle_rows(row, A.rows()));
-    });
-  } else {
-    fill<T>(Y, T(0));
-    sweep([&](MatrixView<const T> A, Index, Index col) {
-      lowrank::multiply<T>(T(1), A, X.middle_rows(col, A.cols()), T(1), Y);
-    });
-  }
-}
-
-template <Real T>
-void MappedFileOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const {
-  check_adjoint_panels<T>(*this, X, Y);
-  if (X.rows() == 0) fill<T>(Y, T(0));
-  if (layout_.order == Order::col_major) {
-    sweep([&](MatrixView<const T> A, Index, Index col) {
-      lowrank::multiply<T>(T(1), A.transposed(), X, T(0), Y.middle_rows(col, A.cols()));
-    });
-  } else {
-    fill<T>(Y, T(0));
-    sweep([&](MatrixView<const T> A, Index row, Index) {
-      lowrank::multiply<T>(T(1), A.transposed(), X.middle_rows(row, A.rows()), T(1), Y);
-    });
-  }
-}
-
-template <Real T>
-void MappedFileOperator<T>::multiply_normal(MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z) const {
-  if (layout_.order == Order::col_major) return LinearOperator<T>::multiply_normal(X, Y, Z);
-  check_panels<T>(*this, X, Y);
-  check_adjoint_panels<T>(*this, Y, Z);
-  fill<T>(Z, T(0));
-  if (X.rows() == 0) fill<T>(Y, T(0));
-  sweep([&](MatrixView<const T> A, Index row, Index) {
-    const MatrixView<T> part = Y.middle_rows(row, A.rows());
-    lowrank::multiply<T>(T(1), A, X, T(0), part);
-    lowrank::multiply<T>(T(1), A.transposed(), part, T(1), Z);
-  });
-}
-
-template <Real T>
-std::optional<double> MappedFileOperator<T>::frobenius_norm() const {
-  double norm = 0;
-  sweep([&](MatrixView<const T> A, Index row, Index col) { norm = std::hypot(norm, finite_norm<T>(A, row, col)); });
-  return norm;
-}
-
-template <Real T>
-std::optional<double> MappedFileOperator<T>::residual_norm(MatrixView<const T> L, MatrixView<const T> R) const {
-  double norm = 0;
-  sweep([&](MatrixView<const T> A, Index row, Index col) {
-    norm = std::hypot(norm, difference_norm<T>(A, L.middle_rows(row, A.rows()), R.middle_cols(col, A.cols())));
-  });
-  return norm;
 }
 
 template <Real T>

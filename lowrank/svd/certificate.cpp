@@ -88,16 +88,13 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   const MatrixView<T> AV = image.left_cols(k);
   double overlap = 0, kept = 0, sigma_max = k > 0 ? sigma.front() : 0;
   if (k > 0) {
-    const Matrix<T> UtAV = product<T>(U.transposed(), AV);
+    const Matrix<double> UtAV = to_double<T>(product<T>(U.transposed(), AV));
     for (Index i = 0; i < k; ++i) {
-      overlap += sigma[static_cast<std::size_t>(i)] * static_cast<double>(UtAV(i, i));
+      overlap += sigma[static_cast<std::size_t>(i)] * UtAV(i, i);
       kept += sigma[static_cast<std::size_t>(i)] * sigma[static_cast<std::size_t>(i)];
     }
     Matrix<T> difference = Matrix<T>::copy_of(AV);
-    Matrix<T> identity(k, k);
-    fill<T>(identity, T(0));
-    for (Index i = 0; i < k; ++i) identity(i, i) = T(1);
-    multiply<T>(T(-1), E.US, identity, T(1), difference);
+    add<T>(T(-1), E.US, difference);
     const std::vector<double> residuals = column_norms<T>(difference);
     c.triplet_residual = *std::max_element(residuals.begin(), residuals.end());
   }

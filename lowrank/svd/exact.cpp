@@ -31,7 +31,7 @@ MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& inpu
   const double m = static_cast<double>(std::max(A.rows(), A.cols())),
                n = static_cast<double>(std::min(A.rows(), A.cols()));
   require_memory(sizeof(T) * ((entries ? 2 : 3) * m * n + 6 * n * n),
-                 fmt::format("the exact SVD of a {}x{} matrix", A.rows(), A.cols()));
+                 fmt::format("the exact SVD of a {}x{} matrix", A.rows(), A.cols()), A.device());
   ThinSvd<T> full = entries ? thin_svd<T>(*entries) : thin_svd<T>(A.to_dense());
   const Index r = rank_for(full.S, input.wish);
   MethodResult<T> result;

@@ -74,7 +74,7 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
   // Invariant: Y_old = Q·C + Y·R.
   for (int pass = 0; pass < max_passes; ++pass) {
     const std::vector<double> before = column_norms<T>(Y);
-    const Eigen::MatrixXd step = project_out<T>(Q, Y).eigen().template cast<double>();
+    const Eigen::MatrixXd step = to_double<T>(project_out<T>(Q, Y)).eigen();
     C += step * R;
     const double overlap = step.size() > 0 ? step.cwiseAbs().maxCoeff() : 0.0;
     if (pass > 0 && overlap <= 32 * eps) return result;

@@ -14,10 +14,7 @@ Index panel_width(const MethodInput& input, Index limit) {
 
 template <Real T>
 Matrix<T> rotated(MatrixView<const T> Q, const Matrix<double>& rotation, Index count) {
-  Matrix<T> W(rotation.rows(), count);
-  for (Index j = 0; j < count; ++j)
-    for (Index i = 0; i < W.rows(); ++i) W(i, j) = static_cast<T>(rotation(i, j));
-  return product<T>(Q, W);
+  return product<T>(Q, from_double<T>(rotation.left_cols(count), Q.device()));
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <lowrank/op/compose.hpp>
+#include <lowrank/op/moved.hpp>
 #include <lowrank/svd/rank.hpp>
 #include <lowrank/svd/rank_methods.hpp>
 #include <lowrank/svd/scaling.hpp>
@@ -63,7 +64,7 @@ template <Real T>
 RankResult rank_by_svd(const LinearOperator<T>& A, const RankInput& input) {
   const auto entries = A.entries();
   require_memory(sizeof(T) * (entries ? 1.0 : 2.0) * static_cast<double>(A.rows()) * static_cast<double>(A.cols()),
-                 fmt::format("the SVD of a {}x{} matrix", A.rows(), A.cols()));
+                 fmt::format("the SVD of a {}x{} matrix", A.rows(), A.cols()), A.device());
   const std::vector<T> values =
       entries ? thin_svd<T>(*entries, Vectors::none).S : thin_svd<T>(A.to_dense(), Vectors::none).S;
   RankResult result;
@@ -86,10 +87,27 @@ RankResult rank_by_svd(const LinearOperator<T>& A, const RankInput& input) {
   return result;
 }
 
+namespace {
+
+template <Real T>
+RankResult moved_matrix_rank(const LinearOperator<T>& original, const RankOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const Moved<T> moved = moved_to(original, *options.device);
+  RankOptions there = options;
+  there.device = nullptr;
+  RankResult result = matrix_rank<T>(*moved.op, there);
+  result.reason += "; " + moved.note;
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace
+
 template <Real T>
 RankResult matrix_rank(const LinearOperator<T>& original, const RankOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   check_options(options);
+  if (options.device != nullptr && options.device != &original.device()) return moved_matrix_rank(original, options);
   const Index m = original.rows(), n = original.cols();
   const std::optional<double> norm = original.frobenius_norm();
   ToleranceRule rule{

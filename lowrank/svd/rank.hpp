@@ -16,6 +16,8 @@ struct RankOptions {
   double rtol = -1;
   RankMethod method = RankMethod::automatic;
   std::uint64_t seed = 0;
+  /// Where the work is done (see moved_to); nullptr: where A is.
+  Device* device = nullptr;
   ProgressCallback progress{};
 };
 

@@ -36,9 +36,7 @@ Matrix<T> significant_directions(Matrix<T> Y, MatrixView<const T> Q, double leas
   const BlockCoefficients parts = orthonormalize_against<T>(Q, Y);
   const ThinSvd<double> core = thin_svd<double>(parts.R);
   const Index kept = std::count_if(core.S.begin(), core.S.end(), [&](double s) { return s > least; });
-  Matrix<T> rotation(Y.cols(), kept);
-  rotation.eigen() = core.U.eigen().leftCols(kept).template cast<T>();
-  return product<T>(Y, rotation);
+  return product<T>(Y, from_double<T>(core.U.left_cols(kept), Y.device()));
 }
 
 template <Real T>

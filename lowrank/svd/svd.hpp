@@ -30,6 +30,8 @@ struct SvdOptions {
   /// Products with A or Aᵀ at most; where that does not do, the result says converged = false.
   Index max_products = 100;
   std::uint64_t seed = 0;
+  /// Where the work is done (see moved_to); nullptr: where A is. U and V are where A is in either case.
+  Device* device = nullptr;
   CertificateOptions certificate{};
   ProgressCallback progress{};
 };

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <lowrank/op/compose.hpp>
+#include <lowrank/op/moved.hpp>
 #include <lowrank/svd/methods.hpp>
 #include <lowrank/svd/scaling.hpp>
 
@@ -82,7 +83,7 @@ template <Real T>
 void fix_signs(Matrix<T>& U, Matrix<T>& V) {
   if (U.empty()) return;
   std::vector<double> signs;
-  for (const Position& p : largest_in_columns<T>(U)) signs.push_back(U(p.row, p.col) < 0 ? -1 : 1);
+  for (const Entry& largest : largest_in_columns<T>(U)) signs.push_back(largest.value < 0 ? -1 : 1);
   scale_columns<T>(U, signs);
   scale_columns<T>(V, signs);
 }
@@ -98,8 +99,29 @@ Certificate certificate_of(const LinearOperator<T>& A, const MethodResult<T>& m,
 
 }  // namespace
 
+namespace {
+
+/// On options.device, and back.
+template <Real T>
+Svd<T> moved_truncated_svd(const LinearOperator<T>& original, Truncation asked, const SvdOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const Moved<T> moved = moved_to(original, *options.device);
+  SvdOptions there = options;
+  there.device = nullptr;
+  Svd<T> svd = truncated_svd<T>(*moved.op, asked, there);
+  svd.U = svd.U.to(original.device());
+  svd.V = svd.V.to(original.device());
+  svd.reason += "; " + moved.note;
+  svd.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return svd;
+}
+
+}  // namespace
+
 template <Real T>
 Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const SvdOptions& options) {
+  if (options.device != nullptr && options.device != &original.device())
+    return moved_truncated_svd(original, asked, options);
   const auto start = std::chrono::steady_clock::now();
   const Index smaller = std::min(original.rows(), original.cols());
   const Truncation wish = checked_wish<T>(asked, original.rows(), original.cols());
@@ -125,8 +147,8 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   if (smaller == 0 || (norm && *norm == 0 && wish.rank == 0)) {
     method = "exact";
     svd.reason = smaller == 0 ? "the matrix is empty" : "the matrix is zero";
-    m.U = Matrix<T>(A.rows(), 0);
-    m.V = Matrix<T>(A.cols(), 0);
+    m.U = Matrix<T>(A.rows(), 0, A.device());
+    m.V = Matrix<T>(A.cols(), 0, A.device());
     m.converged = true;
   } else {
     // 3. The method, and the exact one where a truncated method finds that too much is wanted of it.

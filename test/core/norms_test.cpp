@@ -14,7 +14,8 @@ constexpr std::array orders{Order::col_major, Order::row_major};
 
 /// Column norms in long double, which neither overflows nor loses anything here.
 template <class T>
-std::vector<double> reference(const MatrixView<T>& X) {
+std::vector<double> reference(const MatrixView<T>& view) {
+  const Dense X = check::dense<T>(view);
   std::vector<double> norms;
   for (Index j = 0; j < X.cols(); ++j) {
     long double sum = 0;

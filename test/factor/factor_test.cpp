@@ -17,7 +17,7 @@ template <class T>
 Matrix<T> example(Index m, Index n) {
   std::vector<double> sigma;
   for (Index i = 0; i < std::min(m, n); ++i) sigma.push_back(std::pow(0.7, static_cast<double>(i)));
-  return lowrank::generate<T>({.rows = m, .cols = n, .sigma = sigma, .seed = 4});
+  return check::there(lowrank::generate<T>({.rows = m, .cols = n, .sigma = sigma, .seed = 4}));
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ TEST_CASE_TEMPLATE("factors: B·A is U·S·Vᵀ for both splits", T, float, doub
 }
 
 TEST_CASE_TEMPLATE("factors: ten by ten of rank two becomes 40 parameters of 100", T, float, double) {
-  const auto W = lowrank::generate<T>({.rows = 10, .cols = 10, .rank = 2, .seed = 1});
+  const auto W = check::there(lowrank::generate<T>({.rows = 10, .cols = 10, .rank = 2, .seed = 1}));
   const auto factors = make_factors(lowrank::truncated_svd(W, {.rtol = 1e-4}));
   CHECK(factors.rank() == 2);
   CHECK(factors.parameters_before == 100);
@@ -58,14 +58,14 @@ TEST_CASE_TEMPLATE("factors: ten by ten of rank two becomes 40 parameters of 100
 }
 
 TEST_CASE_TEMPLATE("factors: of zero and of empty matrices", T, float, double) {
-  Matrix<T> zero(8, 6);
+  Matrix<T> zero(8, 6, check::device());
   lowrank::fill<T>(zero, 0);
   for (const Split split : {Split::us, Split::sqrt}) {
     const auto factors = make_factors(lowrank::truncated_svd(zero, {.rank = 2}), split);
     CHECK(check::dense(factors.B).isZero(0));
     CHECK(check::dense(factors.A).allFinite());
     CHECK(factors.parameters_after == 28);
-    const auto none = make_factors(lowrank::truncated_svd(Matrix<T>(0, 5), {.rtol = 0.1}), split);
+    const auto none = make_factors(lowrank::truncated_svd(Matrix<T>(0, 5, check::device()), {.rtol = 0.1}), split);
     CHECK(none.rank() == 0);
     CHECK(none.A.cols() == 5);
     CHECK(none.parameters_before == 0);

@@ -19,7 +19,7 @@ namespace {
 template <class T>
 struct Case {
   Case(Index m, Index n)
-      : W(lowrank::generate<T>({.rows = m, .cols = n, .rank = 5, .seed = 8})),
+      : W(check::there(lowrank::generate<T>({.rows = m, .cols = n, .rank = 5, .seed = 8}))),
         op(W),
         factors(lowrank::make_factors(lowrank::truncated_svd(W, {.rank = 5}))) {}
   lowrank::Verification<T> verify(const VerifyOptions<T>& options = {}) const {
@@ -77,24 +77,24 @@ TEST_CASE_TEMPLATE("verify: right factors are equal, on random and on given inpu
 TEST_CASE_TEMPLATE("verify: one entry of a factor off by a thousandth is not equal", T, float, double) {
   for (const Index entry : {0, 7, 24}) {
     Case<T> c(40, 25);
-    c.factors.B(entry, 0) *= T(1.001);
+    lowrank::scale_columns<T>(c.factors.B.view().block(entry, 0, 1, 1), {1.001});
     CHECK_FALSE(c.verify().equal);
   }
   {
     Case<T> c(40, 25);
-    c.factors.A(1, 3) *= T(1.001);
+    lowrank::scale_columns<T>(c.factors.A.view().block(1, 3, 1, 1), {1.001});
     CHECK_FALSE(c.verify().equal);
   }
   {
     Case<T> c(40, 25);  // a wrong sign of the least triplet
-    for (Index i = 0; i < 40; ++i) c.factors.B(i, 4) = -c.factors.B(i, 4);
+    lowrank::scale_columns<T>(c.factors.B.view().col(4), {-1});
     const auto v = c.verify();
     CHECK_FALSE(v.equal);
     CHECK(v.relative_error > v.tolerance);
     CHECK(v.max_abs_error > 0);
   }
   Case<T> loose(40, 25);
-  loose.factors.B(3, 0) *= T(1.001);
+  lowrank::scale_columns<T>(loose.factors.B.view().block(3, 0, 1, 1), {1.001});
   VerifyOptions<T> options;
   options.rtol = 0.1;
   const auto v = loose.verify(options);
@@ -107,8 +107,7 @@ TEST_CASE_TEMPLATE("verify: a perturbation that grows is found out at the tolera
   for (const double size : {0.2, 5.0}) {
     Case<T> c(60, 60);
     // All of B scaled by 1 + size·tolerance: the relative error of every output.
-    for (Index j = 0; j < 5; ++j)
-      for (Index i = 0; i < 60; ++i) c.factors.B(i, j) *= static_cast<T>(1 + size * tolerance);
+    for (Index j = 0; j < 5; ++j) lowrank::scale_columns<T>(c.factors.B.view().col(j), {1 + size * tolerance});
     VerifyOptions<T> options;
     options.rtol = tolerance;
     options.bias = Laid<T>(60, 1).view();
@@ -166,9 +165,9 @@ TEST_CASE_TEMPLATE("verify: NaN or Inf in any argument is refused", T, float, do
     for (int which = 0; which < 5; ++which) {
       Case<T> c(40, 25);
       Laid<T> x(check::gaussian(25, 2, 1), Order::col_major), b(check::gaussian(40, 1, 2), Order::col_major);
-      if (which == 0) c.W(3, 4) = bad;
-      if (which == 1) c.factors.B(3, 4) = bad;
-      if (which == 2) c.factors.A(2, 20) = bad;
+      if (which == 0) check::set_entry<T>(c.W, 3, 4, bad);
+      if (which == 1) check::set_entry<T>(c.factors.B, 3, 4, bad);
+      if (which == 2) check::set_entry<T>(c.factors.A, 2, 20, bad);
       if (which == 3) x(7, 1) = bad;
       if (which == 4) b(9, 0) = bad;
       VerifyOptions<T> options;

@@ -9,7 +9,7 @@ TEST_CASE("a checkpoint read back is the network to the bit, under torch's names
   TemporaryFolder folder;
   const Mlp<float> mlp = network({25, 40, 4});
   save_mlp(folder / "base.safetensors", mlp);
-  CHECK(load_mlp<float>(folder / "base.safetensors").digest() == mlp.digest());
+  CHECK(load_mlp<float>(folder / "base.safetensors", check::device()).digest() == mlp.digest());
   const SafetensorsFile file = SafetensorsFile::open(folder / "base.safetensors");
   CHECK(file.tensors().size() == 4);
   CHECK(file.tensor("linear1.weight").shape == std::vector<Index>{40, 25});
@@ -22,9 +22,11 @@ TEST_CASE("a checkpoint without metadata: layers go by the numbers in their name
   TemporaryFolder folder;
   const Mlp<float> mlp = network({5, 6, 7, 8, 9, 8, 7, 6, 5, 4, 3, 2});
   SafetensorsWriter writer;
+  std::vector<Matrix<float>> kept;
+  kept.reserve(2 * mlp.layers().size());
   for (const Linear<float>& layer : mlp.layers()) {
-    writer.add<float>(layer.name + ".weight", layer.weight.view());
-    writer.add_vector<float>(layer.name + ".bias", layer.bias.view());
+    writer.add<float>(layer.name + ".weight", kept.emplace_back(to_host<float>(layer.weight)).view());
+    writer.add_vector<float>(layer.name + ".bias", kept.emplace_back(to_host<float>(layer.bias)).view());
   }
   writer.write(folder / "m.safetensors");
   CHECK(load_mlp<float>(folder / "m.safetensors").digest() == mlp.digest());  // linear10 comes after linear9
@@ -65,7 +67,7 @@ TEST_CASE("resumed training makes the losses of the uninterrupted one to the bit
         CAPTURE(interrupted);
         const TrainOptions common{.optimizer = {.rule = rule}, .epochs = 3};
         const auto start = [&](RandomSource& random) {
-          Mlp<float> mlp({25, 33, 4});
+          Mlp<float> mlp({25, 33, 4}, check::device());
           initialize(mlp, random);
           return mlp;
         };

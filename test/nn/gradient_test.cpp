@@ -1,3 +1,4 @@
+#include <array>
 #include <lowrank/nn/storage.hpp>
 #include <lowrank/nn/training_step.hpp>
 
@@ -12,7 +13,7 @@ const Index batch = static_cast<Index>(classes.size());
 
 /// The loss, computed here from its definition: mean of logsumexp(logits) - logit of the class.
 double loss(const Mlp<double>& mlp, const LoraAdapter<double>* adapter, const Matrix<double>& X) {
-  const Matrix<double> z = logits<double>(mlp, adapter, X);
+  const Matrix<double> z = to_host<double>(logits<double>(mlp, adapter, X));
   double total = 0;
   for (Index i = 0; i < batch; ++i) {
     double sum = 0;
@@ -24,14 +25,18 @@ double loss(const Mlp<double>& mlp, const LoraAdapter<double>* adapter, const Ma
 
 /// A step of SGD with rate 1: parameters lose their gradient.
 double sgd_step(TrainingStep<double>& step, const Matrix<double>& X) {
-  const TrainingPrimitives<double>& device = host_device().training<double>();
+  const TrainingPrimitives<double>& device = check::device().training<double>();
   copy<double>(X, step.inputs(batch));
   const MatrixView<const double> z = step.forward(batch);
-  const TrainingClock clock{};
-  double value = 0;
-  device.softmax_cross_entropy(z, classes.data(), step.logit_gradient(batch), &value, 1, &clock);
-  step.backward(batch, {.rule = UpdateRule::sgd, .lr = 1}, &clock);
-  return value;
+  const std::array start{TrainingClock{}};
+  std::array<double, 1> value{};
+  const Buffer<std::int32_t> labels(std::span<const std::int32_t>(classes), check::device());
+  const Buffer<TrainingClock> clock(std::span<const TrainingClock>(start), check::device());
+  Buffer<double> losses(1, check::device());
+  device.softmax_cross_entropy(z, labels.data(), step.logit_gradient(batch), losses.data(), 1, clock.data());
+  step.backward(batch, {.rule = UpdateRule::sgd, .lr = 1}, clock.data());
+  losses.download(value);
+  return value[0];
 }
 
 /// Compares before - after with central differences of `at` for entries of p spread over it. `p` holds the values
@@ -39,20 +44,17 @@ double sgd_step(TrainingStep<double>& step, const Matrix<double>& X) {
 template <class Loss>
 void check_gradient(MatrixView<double> p, const Matrix<double>& after, Loss&& at) {
   const double h = 1e-5;
-  double scale = 0;
-  for (Index i = 0; i < p.rows(); ++i)
-    for (Index j = 0; j < p.cols(); ++j) scale = std::max(scale, std::abs(p(i, j) - after(i, j)));
+  const double scale = largest_difference<double>(p, after);
   REQUIRE(scale > 1e-6);
   for (Index k = 0; k < p.size(); k += std::max<Index>(1, p.size() / 40)) {
-    double& entry = p(k / p.cols(), k % p.cols());
-    const double kept = entry;
-    entry = kept + h;
+    const Index i = k / p.cols(), j = k % p.cols();
+    const double kept = check::entry(p, i, j);
+    check::set_entry(p, i, j, kept + h);
     const double above = at();
-    entry = kept - h;
+    check::set_entry(p, i, j, kept - h);
     const double below = at();
-    entry = kept;
-    CHECK(std::abs((kept - after(k / p.cols(), k % p.cols())) - (above - below) / (2 * h)) <
-          1e-7 * std::max(1.0, scale));
+    check::set_entry(p, i, j, kept);
+    CHECK(std::abs((kept - after(i, j)) - (above - below) / (2 * h)) < 1e-7 * std::max(1.0, scale));
   }
 }
 

@@ -1,3 +1,4 @@
+#include <array>
 #include <lowrank/cpu/host_training.hpp>
 #include <lowrank/nn/storage.hpp>
 
@@ -32,22 +33,61 @@ struct Case {
         vW(make(out, in, 12)),
         mb(make(1, out, 13)),
         vb(make(1, out, 14)) {
-    for (Matrix<T>* moment : {&vW, &vb})
-      for (Index i = 0; i < moment->rows(); ++i)
-        for (Index j = 0; j < moment->cols(); ++j) (*moment)(i, j) *= (*moment)(i, j);
+    for (Matrix<T>* moment : {&vW, &vb}) {
+      Matrix<T> squares = to_host<T>(*moment);
+      for (Index k = 0; k < squares.size(); ++k) squares.data()[k] *= squares.data()[k];
+      from_host<T>(squares.data(), *moment);
+    }
   }
+  /// The same on the host.
+  explicit Case(const Case& c)
+      : batch(c.batch),
+        out(c.out),
+        in(c.in),
+        rank(c.rank),
+        X(to_host<T>(c.X)),
+        W(to_host<T>(c.W)),
+        b(to_host<T>(c.b)),
+        H(to_host<T>(c.H)),
+        B(to_host<T>(c.B)),
+        dY(to_host<T>(c.dY)),
+        dH(to_host<T>(c.dH)),
+        A(to_host<T>(c.A)),
+        Y(to_host<T>(c.Y)),
+        dX(to_host<T>(c.dX)),
+        mW(to_host<T>(c.mW)),
+        vW(to_host<T>(c.vW)),
+        mb(to_host<T>(c.mb)),
+        vb(to_host<T>(c.vb)) {}
   static Matrix<T> make(Index rows, Index cols, std::uint64_t seed) {
-    Matrix<T> made = padded_rows<T>(rows, cols, host_device());
+    Matrix<T> made = padded_rows<T>(rows, cols, check::device());
     fill_normal<T>(made, seed, 2);
     return made;
   }
-  static MatrixView<T> column(Matrix<T>& row) { return {row.data(), row.cols(), 1, std::max<Index>(1, row.cols())}; }
+  static MatrixView<T> column(Matrix<T>& row) {
+    return {row.data(), row.cols(), 1, std::max<Index>(1, row.cols()), Order::col_major, row.device()};
+  }
+};
+
+/// A clock at `step`, and scratch memory for a layer, on the device.
+template <Real T>
+struct Aside {
+  Aside(std::int64_t step, const Case<T>& c)
+      : clock(1, check::device()),
+        scratch(check::device().training<T>().scratch_size(c.batch, c.out, c.in), check::device()) {
+    clock.upload(std::array{TrainingClock{step, 0}});
+  }
+  std::span<T> all() { return {scratch.data(), static_cast<std::size_t>(scratch.size())}; }
+
+  Buffer<TrainingClock> clock;
+  Buffer<T> scratch;
 };
 
 template <Real T>
-double forward_error(Case<T>& c, Activation f) {
-  const TrainingPrimitives<T>& device = host_device().training<T>();
-  device.linear_forward(T(0.5), c.X, c.W, Case<T>::column(c.b), c.H, c.B, f, c.Y);
+double forward_error(Case<T>& there, Activation f) {
+  const TrainingPrimitives<T>& device = check::device().training<T>();
+  device.linear_forward(T(0.5), there.X, there.W, Case<T>::column(there.b), there.H, there.B, f, there.Y);
+  const Case<T> c(there);
   double worst = 0;
   for (Index i = 0; i < c.batch; ++i)
     for (Index o = 0; o < c.out; ++o) {
@@ -77,23 +117,22 @@ struct Adam {
 
 /// The largest errors of dX and of W, m, v, b after linear_backward, relative to the sizes of their terms.
 template <Real T>
-double backward_error(Case<T>& c, const Optimizer& optimizer, bool trained, bool wanted) {
-  const TrainingPrimitives<T>& device = host_device().training<T>();
-  const Matrix<T> W = Matrix<T>::copy_of(c.W), m = Matrix<T>::copy_of(c.mW), v = Matrix<T>::copy_of(c.vW);
-  const Matrix<T> b = Matrix<T>::copy_of(c.b), mb = Matrix<T>::copy_of(c.mb), vb = Matrix<T>::copy_of(c.vb);
-  const TrainingClock clock{4, 0};
-  std::vector<T> scratch(static_cast<std::size_t>(device.scratch_size(c.batch, c.out, c.in)));
-  LinearBackward<T> layer{.dY = c.dY, .X = c.X, .W = c.W};
+double backward_error(Case<T>& there, const Optimizer& optimizer, bool trained, bool wanted) {
+  const Case<T> before(there);
+  const Matrix<T>&W = before.W, &m = before.mW, &v = before.vW, &b = before.b, &mb = before.mb, &vb = before.vb;
+  Aside<T> aside(4, there);
+  LinearBackward<T> layer{.dY = there.dY, .X = there.X, .W = there.W};
   if (trained) {
-    layer.weight = {c.W, c.mW, c.vW};
-    layer.bias = {Case<T>::column(c.b), Case<T>::column(c.mb), Case<T>::column(c.vb)};
+    layer.weight = {there.W, there.mW, there.vW};
+    layer.bias = {Case<T>::column(there.b), Case<T>::column(there.mb), Case<T>::column(there.vb)};
   }
-  if (c.rank > 0) {
-    layer.dH = c.dH;
-    layer.A = c.A;
+  if (there.rank > 0) {
+    layer.dH = there.dH;
+    layer.A = there.A;
   }
-  if (wanted) layer.dX = c.dX;
-  device.linear_backward(layer, optimizer, &clock, scratch);
+  if (wanted) layer.dX = there.dX;
+  check::device().training<T>().linear_backward(layer, optimizer, aside.clock.data(), aside.all());
+  const Case<T> c(there);
 
   double worst = 0;
   const double count = static_cast<double>(c.batch + c.out + c.rank);
@@ -164,8 +203,9 @@ TEST_CASE("small batches give the same bits with any number of threads") {
     Case<float> layer(10, 300, 200, 1);
     forward_error(layer, Activation::relu);
     backward_error(layer, {}, true, true);
+    const Case<float> here(layer);
     std::vector<float> all;
-    for (const Matrix<float>* each : {&layer.Y, &layer.dX, &layer.W, &layer.mW, &layer.vW, &layer.b})
+    for (const Matrix<float>* each : {&here.Y, &here.dX, &here.W, &here.mW, &here.vW, &here.b})
       for (Index i = 0; i < each->rows(); ++i)
         for (Index j = 0; j < each->cols(); ++j) all.push_back((*each)(i, j));
     results.push_back(std::move(all));
@@ -174,34 +214,32 @@ TEST_CASE("small batches give the same bits with any number of threads") {
 }
 
 TEST_CASE("Adam copes with moments that are zero, tiny and huge") {
-  const TrainingPrimitives<float>& device = host_device().training<float>();
+  const TrainingPrimitives<float>& device = check::device().training<float>();
   for (const float g : {0.0F, 1e-25F, 1e-12F, 1.0F, 1e10F}) {
     Case<float> layer(1, 1, 40, 0);
     fill<float>(layer.mW, 0);
     fill<float>(layer.vW, 0);
     fill<float>(layer.X, 1);
     fill<float>(layer.dY, g);
-    const float before = layer.W(0, 7);
-    const TrainingClock clock{0, 0};
-    std::vector<float> scratch(static_cast<std::size_t>(device.scratch_size(1, 1, 40)));
-    device.update(layer.dY, layer.X, {layer.W, layer.mW, layer.vW}, {}, &clock, scratch);
+    const float before = check::entry<float>(layer.W, 0, 7);
+    Aside<float> aside(0, layer);
+    device.update(layer.dY, layer.X, {layer.W, layer.mW, layer.vW}, {}, aside.clock.data(), aside.all());
     const Adam expected(before, 0, 0, g, {}, 1);
     CAPTURE(g);
-    CHECK(layer.W(0, 7) == doctest::Approx(expected.p).epsilon(1e-6));
+    CHECK(check::entry<float>(layer.W, 0, 7) == doctest::Approx(expected.p).epsilon(1e-6));
   }
 }
 
 TEST_CASE("moments that have died away are zero, not subnormal") {
-  const TrainingPrimitives<float>& device = host_device().training<float>();
+  const TrainingPrimitives<float>& device = check::device().training<float>();
   const float subnormal = std::numeric_limits<float>::denorm_min() * 1000;
   for (const Index batch : {Index{1}, HostTraining<float>::small_batch + 1}) {
     Case<float> layer(batch, 8, 40, 0);
     fill<float>(layer.mW, subnormal);
     fill<float>(layer.vW, subnormal);
     fill<float>(layer.dY, 0);
-    const TrainingClock clock{100, 0};
-    std::vector<float> scratch(static_cast<std::size_t>(device.scratch_size(batch, 8, 40)));
-    device.update(layer.dY, layer.X, {layer.W, layer.mW, layer.vW}, {}, &clock, scratch);
+    Aside<float> aside(100, layer);
+    device.update(layer.dY, layer.X, {layer.W, layer.mW, layer.vW}, {}, aside.clock.data(), aside.all());
     CHECK(frobenius_norm<float>(layer.mW) == 0);
     CHECK(frobenius_norm<float>(layer.vW) == 0);
   }

@@ -6,10 +6,12 @@
 #include <lowrank/core/random.hpp>
 #include <lowrank/nn/dataset.hpp>
 #include <lowrank/nn/evaluate.hpp>
+#include <lowrank/nn/storage.hpp>
 #include <lowrank/nn/trainer.hpp>
 #include <memory>
 #include <vector>
 
+#include "device.hpp"
 #include "gen/gen_check.hpp"
 #include "io/files.hpp"
 #include "skip.hpp"
@@ -44,13 +46,13 @@ inline std::vector<std::uint8_t> labels(Index count, int classes) {
 }
 
 inline Dataset dataset(Index count = 205, Index side = 5, int classes = 4) {
-  return Dataset(images(count, side, classes), labels(count, classes), classes);
+  return Dataset(images(count, side, classes), labels(count, classes), classes, check::device());
 }
 
 template <Real T = float>
 Mlp<T> network(const std::vector<Index>& sizes, std::uint64_t seed = 1) {
   RandomSource random(RandomKind::philox, seed);
-  Mlp<T> mlp(sizes);
+  Mlp<T> mlp(sizes, check::device());
   initialize(mlp, random);
   return mlp;
 }
@@ -67,7 +69,8 @@ struct Losses {
 };
 
 template <Real T>
-double largest_difference(MatrixView<const T> a, MatrixView<const T> b) {
+double largest_difference(MatrixView<const T> on_device, MatrixView<const T> other) {
+  const Matrix<T> a = to_host<T>(on_device), b = to_host<T>(other);
   REQUIRE(a.rows() == b.rows());
   REQUIRE(a.cols() == b.cols());
   double worst = 0;

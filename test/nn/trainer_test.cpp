@@ -9,7 +9,7 @@ namespace {
 std::vector<double> run(Index batch, int thread_count, Index report_every = 1) {
   const Threads threads(thread_count);
   RandomSource random(RandomKind::philox, 2);
-  Mlp<float> mlp({25, 200, 150, 4});
+  Mlp<float> mlp({25, 200, 150, 4}, check::device());
   initialize(mlp, random);
   Losses losses;
   train(mlp, dataset(), random,
@@ -22,7 +22,7 @@ std::vector<double> run(Index batch, int thread_count, Index report_every = 1) {
 TEST_CASE("training learns, and reports each step in order") {
   const Dataset data = dataset();
   RandomSource random(RandomKind::philox, 2);
-  Mlp<float> mlp({25, 40, 4});
+  Mlp<float> mlp({25, 40, 4}, check::device());
   initialize(mlp, random);
   Index expected = 0;
   double sum = 0;
@@ -52,6 +52,29 @@ TEST_CASE("the same seed gives the same losses to the bit, whatever the threads"
   CHECK(run(150, 3) == large);
 }
 
+TEST_CASE("steps that are handed to the device as a recording make the same losses to the bit") {
+  const Dataset data = dataset(1305);  // 130 full batches an epoch and one of 5
+  for (const Index report_every : {1, 60, 131, 1000}) {
+    std::vector<std::vector<double>> all;
+    for (const Index every : {Index{1}, report_every}) {
+      RandomSource random(RandomKind::philox, 2);
+      Mlp<float> mlp = network({25, 30, 4});
+      Losses losses;
+      const TrainResult result =
+          train(mlp, data, random, {.epochs = 2, .on_step = losses.record(), .report_every = every});
+      CHECK(result.steps == 262);
+      all.push_back(losses.values);
+      LoraAdapter<float> adapter(mlp, {.rank = 2}, random);
+      Losses of_adapter;
+      train_adapter(mlp, adapter, data, random, {.on_step = of_adapter.record(), .report_every = every});
+      all.back().insert(all.back().end(), of_adapter.values.begin(), of_adapter.values.end());
+    }
+    CAPTURE(report_every);
+    CHECK(all[0].size() == 262 + 131);
+    CHECK(all[0] == all[1]);
+  }
+}
+
 TEST_CASE("small and large batches go different ways to the same numbers") {
   const Index few = HostTraining<double>::small_batch, many = few + 1;
   const TrainingPrimitives<double>& device = host_device().training<double>();
@@ -63,17 +86,17 @@ TEST_CASE("small and large batches go different ways to the same numbers") {
 }
 
 TEST_CASE("evaluation counts wrong samples by class; a NaN is wrong") {
-  Mlp<float> mlp({25, 4});
+  Mlp<float> mlp({25, 4}, check::device());
   fill<float>(mlp.layers()[0].weight, 0);
   fill<float>(mlp.layers()[0].bias, 0);
   const Dataset data = dataset();
   CHECK(evaluate(mlp, data).wrong_by_class == std::vector<Index>{0, 51, 51, 51});  // the first of equals
-  mlp.layers()[0].bias(2, 0) = 1;
+  check::set_entry<float>(mlp.layers()[0].bias, 2, 0, 1);
   const Evaluation third = evaluate(mlp, data);
   CHECK(third.wrong_by_class == std::vector<Index>{52, 51, 0, 51});
   CHECK(third.worst_class() == 0);
   CHECK(third.wrong == 154);
-  mlp.layers()[0].bias(3, 0) = std::numeric_limits<float>::quiet_NaN();
+  check::set_entry<float>(mlp.layers()[0].bias, 3, 0, std::numeric_limits<float>::quiet_NaN());
   CHECK(evaluate(mlp, data).wrong == 205);
 }
 

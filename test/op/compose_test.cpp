@@ -36,11 +36,13 @@ TEST_CASE_TEMPLATE("difference operator: dense minus product, dense minus sparse
   const ProductOperator<T> op_lr(l, r);
   check::operator_agrees<T>(DifferenceOperator<T>(op_a, op_lr), A - L * R, 20);
   check::operator_agrees<T>(DifferenceOperator<T>(op_lr, op_a), L * R - A, 20);
-  lowrank::SparseMatrix<T> S(40, 30);
-  S.insert(7, 8) = T(2.5);
-  S.makeCompressed();
-  const lowrank::SparseOperator<T> op_s(S);
-  check::operator_agrees<T>(DifferenceOperator<T>(op_a, op_s), A - Dense(S.template cast<double>()), 20);
+  if (check::on_host()) {  // where sparse operators work
+    lowrank::SparseMatrix<T> S(40, 30);
+    S.insert(7, 8) = T(2.5);
+    S.makeCompressed();
+    const lowrank::SparseOperator<T> op_s(S);
+    check::operator_agrees<T>(DifferenceOperator<T>(op_a, op_s), A - Dense(S.template cast<double>()), 20);
+  }
   check::operator_refuses_wrong_panels<T>(DifferenceOperator<T>(op_a, op_lr));
   const Laid<T> other(30, 40);
   const DenseOperator<T> op_other(other);

@@ -1,6 +1,7 @@
 #include <lowrank/op/dense.hpp>
 
 #include "operator_check.hpp"
+#include "skip.hpp"
 
 using check::Dense;
 using check::Laid;
@@ -35,6 +36,7 @@ TEST_CASE_TEMPLATE("dense operator: a residual far below √eps does not cancel"
 }
 
 TEST_CASE_TEMPLATE("dense operator: Eigen arguments are looked at", T, float, double) {
+  if (!check::on_host()) SKIP("Eigen's matrices are on the host");
   Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> C = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>::Random(9, 7);
   CHECK(as_operator(C).entries()->data() == C.data());
   const auto block = C.block(2, 1, 5, 4);

@@ -52,14 +52,14 @@ TEST_CASE_TEMPLATE("certificate: the error is measured where ‖A‖² - ‖S‖
 TEST_CASE_TEMPLATE("certificate: wrong factors are found out", T, float, double) {
   {
     Cut<T> cut("exp:0.1", 10);
-    cut.U(3, 2) += T(0.01);
+    check::set_entry<T>(cut.U, 3, 2, check::entry<T>(cut.U, 3, 2) + T(0.01));
     const auto c = cut.certificate();
     CHECK(c.orthogonality_u > 1e-5);
     CHECK(c.error_bound >= check::spectral_norm(cut.error()) * (1 - 1e-4));
   }
   {
     Cut<T> cut("exp:0.1", 10);
-    for (Index i = 0; i < cut.V.rows(); ++i) cut.V(i, 0) = -cut.V(i, 0);  // a wrong sign
+    lowrank::scale_columns<T>(cut.V.view().col(0), {-1});  // a wrong sign
     const auto c = cut.certificate();
     CHECK(c.triplet_residual > 1.9);
     CHECK(c.error_bound > 1.9);
@@ -75,7 +75,6 @@ TEST_CASE_TEMPLATE("certificate: wrong factors are found out", T, float, double)
 
 TEST_CASE_TEMPLATE("certificate: an operator whose norm is not known is probed, and said so", T, float, double) {
   const Cut<T> cut("exp:0.05", 10);
-  const Matrix<T> zero(120, 80);
   Laid<T> L(120, 1), R(1, 80);
   const lowrank::ProductOperator<T> nothing(L, R);
   const lowrank::DifferenceOperator<T> unknown(cut.op, nothing);
@@ -119,7 +118,8 @@ TEST_CASE_TEMPLATE("certificate: nothing kept, and the zero matrix", T, float, d
   CHECK(c.error_bound >= cut.ref.sigma[0] * (1 - 1e-5));
   Laid<T> zero(20, 10);
   const lowrank::DenseOperator<T> op(zero);
-  const auto none = certify<T>(op, Matrix<T>(20, 0), {}, Matrix<T>(10, 0), 0.0, std::nullopt);
+  const auto none =
+      certify<T>(op, Matrix<T>(20, 0, check::device()), {}, Matrix<T>(10, 0, check::device()), 0.0, std::nullopt);
   CHECK(none.relative_error == 0);
   CHECK(none.error_bound == 0);
 }

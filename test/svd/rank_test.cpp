@@ -16,7 +16,7 @@ constexpr RankMethod methods[] = {RankMethod::automatic, RankMethod::svd, RankMe
 
 template <class T>
 Matrix<T> with_values(Index m, Index n, std::vector<double> sigma, std::uint64_t seed = 3) {
-  return lowrank::generate<T>({.rows = m, .cols = n, .sigma = std::move(sigma), .seed = seed});
+  return check::there(lowrank::generate<T>({.rows = m, .cols = n, .sigma = std::move(sigma), .seed = seed}));
 }
 
 }  // namespace
@@ -25,7 +25,7 @@ TEST_CASE_TEMPLATE("rank: larger matrices of known rank, by every method", T, fl
   for (const auto& [m, n] : {std::pair<Index, Index>{700, 500}, {400, 600}, {500, 500}})
     for (const Index rank : {1, 60, 390})
       for (const RankMethod method : methods) {
-        const auto A = lowrank::generate<T>({.rows = m, .cols = n, .rank = rank, .seed = 2});
+        const auto A = check::there(lowrank::generate<T>({.rows = m, .cols = n, .rank = rank, .seed = 2}));
         const auto found = matrix_rank(A, {.method = method});
         CAPTURE(m);
         CAPTURE(rank);
@@ -59,12 +59,12 @@ TEST_CASE_TEMPLATE("rank: full rank, well conditioned and not", T, float, double
 }
 
 TEST_CASE_TEMPLATE("rank: automatic takes a cheap certificate for a large matrix of low rank", T, float, double) {
-  const auto A = lowrank::generate<T>({.rows = 1000, .cols = 800, .rank = 20, .seed = 2});
+  const auto A = check::there(lowrank::generate<T>({.rows = 1000, .cols = 800, .rank = 20, .seed = 2}));
   const auto found = matrix_rank(A);
   CHECK(found.rank == 20);
   CHECK(found.method == "randomized");
   CHECK(found.certified);
-  const auto full = lowrank::generate<T>({.rows = 1000, .cols = 800, .seed = 2});
+  const auto full = check::there(lowrank::generate<T>({.rows = 1000, .cols = 800, .seed = 2}));
   const auto all = matrix_rank(full);
   CHECK(all.rank == 800);
   CHECK(all.certified);
@@ -153,19 +153,19 @@ TEST_CASE_TEMPLATE("rank: NaN and Inf are named with their place", T, float, dou
 TEST_CASE_TEMPLATE("rank: zero, empty and single entries", T, float, double) {
   for (const RankMethod method : methods) {
     for (const auto& [m, n] : {std::pair<Index, Index>{0, 0}, {0, 5}, {5, 0}}) {
-      const auto found = matrix_rank(Matrix<T>(m, n), {.method = method});
+      const auto found = matrix_rank(Matrix<T>(m, n, check::device()), {.method = method});
       CHECK(found.rank == 0);
       CHECK(found.certified);
     }
     for (const auto& [m, n] : {std::pair<Index, Index>{1, 1}, {1, 30}, {30, 1}, {300, 200}}) {
-      Matrix<T> A(m, n);
+      Matrix<T> A(m, n, check::device());
       lowrank::fill<T>(A, 0);
       const auto zero = matrix_rank(A, {.method = method});
       CHECK(zero.rank == 0);
       CHECK(zero.certified);
       CHECK(zero.sigma_max == 0);
       CHECK(zero.sigma_next == 0);
-      A(m - 1, n - 1) = T(-1e-20);
+      check::set_entry<T>(A, m - 1, n - 1, T(-1e-20));
       const auto one = matrix_rank(A, {.method = method});
       CHECK(one.rank == 1);
       CHECK(check::near(one.sigma_max, 1e-20, 1e-5));
@@ -233,7 +233,7 @@ TEST_CASE_TEMPLATE("rank: constant columns, repeated rows, and both orders", T, 
 }
 
 TEST_CASE_TEMPLATE("rank: the same for every seed and number of threads", T, float, double) {
-  const auto A = lowrank::generate<T>({.rows = 500, .cols = 400, .rank = 33, .seed = 2});
+  const auto A = check::there(lowrank::generate<T>({.rows = 500, .cols = 400, .rank = 33, .seed = 2}));
   for (std::uint64_t seed = 0; seed < 12; ++seed) {
     const check::Threads threads(seed % 2 == 0 ? 1 : 2);
     const auto found = matrix_rank(A, {.method = RankMethod::randomized, .seed = seed});

@@ -51,7 +51,7 @@ Matrix<T> family_matrix(const Family& family, Index rows, Index cols, std::uint6
   else
     options.sigma = lowrank::spectrum(family.spectrum, smaller);
   if (family.noise > 0) options.noise = std::sqrt(family.noise * 10 / static_cast<double>(smaller));
-  return lowrank::generate<T>(options);
+  return there(lowrank::generate<T>(options));
 }
 
 /// A matrix with all that a test compares a truncated SVD of it with.

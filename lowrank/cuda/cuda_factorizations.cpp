@@ -1,0 +1,190 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <lowrank/core/error.hpp>
+#include <lowrank/core/training.hpp>
+#include <lowrank/cuda/cuda_device.hpp>
+#include <lowrank/cuda/libraries.hpp>
+#include <vector>
+
+// What goes to cuSOLVER. It leaves `info` on the GPU: reading it waits for the work.
+
+namespace lowrank::cuda {
+namespace {
+
+/// What a call of cuSOLVER works with beside its matrices.
+struct Workspace {
+  Workspace(std::size_t on_device, std::size_t on_host, CudaDevice& device)
+      : memory(static_cast<Index>(on_device), device), host(on_host), info(1, device) {
+    info.upload(std::array{0});
+  }
+  /// Throws when an argument was refused; else what the call reported.
+  int result(const char* call) const {
+    std::array<int, 1> found{};
+    info.download(found);
+    if (found[0] < 0) throw Error(fmt::format("cuSOLVER {}: argument {} was refused", call, -found[0]));
+    return found[0];
+  }
+
+  Buffer<std::byte> memory;
+  std::vector<std::byte> host;
+  Buffer<int> info;
+};
+
+template <Real T>
+void geqrf(const Context& context, cusolverDnHandle_t solver, MatrixView<T> X, T* tau, CudaDevice& device) {
+  std::size_t on_device = 0, on_host = 0;
+  context.check(cusolverDnXgeqrf_bufferSize(solver, context.solver_parameters(), X.rows(), X.cols(), data_type<T>,
+                                            X.data(), X.ld(), data_type<T>, tau, data_type<T>, &on_device, &on_host),
+                "Xgeqrf_bufferSize");
+  Workspace work(on_device, on_host, device);
+  context.check(cusolverDnXgeqrf(solver, context.solver_parameters(), X.rows(), X.cols(), data_type<T>, X.data(),
+                                 X.ld(), data_type<T>, tau, data_type<T>, work.memory.data(), on_device,
+                                 work.host.data(), on_host, work.info.data()),
+                "Xgeqrf");
+  work.result("Xgeqrf");
+}
+
+template <Real T>
+void form_q(const Context& context, cusolverDnHandle_t solver, MatrixView<T> X, const T* tau, CudaDevice& device) {
+  const int m = blas_int(X.rows()), k = blas_int(X.cols()), ld = blas_int(X.ld());
+  int size = 0;
+  context.check(orgqr_size(solver, m, k, X.data(), ld, tau, &size), "orgqr_bufferSize");
+  Workspace work(static_cast<std::size_t>(size) * sizeof(T), 0, device);
+  context.check(orgqr(solver, m, k, X.data(), ld, tau, reinterpret_cast<T*>(work.memory.data()), size,
+                      work.info.data()),
+                "orgqr");
+  work.result("orgqr");
+}
+
+/// The SVD of a column-major A with m >= n, which is overwritten; U, S and V are there, U and V empty when not wanted.
+/// False: it did not converge.
+template <Real T>
+bool by_qr_iteration(const Context& context, cusolverDnHandle_t solver, MatrixView<T> A, MatrixView<T> U, T* S,
+                     MatrixView<T> V, CudaDevice& device) {
+  const bool want = !U.empty();
+  const signed char job = want ? 'S' : 'N';
+  Matrix<T> Vt(V.rows(), V.cols(), device);
+  const Index ldu = std::max<Index>(1, U.ld()), ldvt = std::max<Index>(1, Vt.ld());
+  std::size_t on_device = 0, on_host = 0;
+  context.check(cusolverDnXgesvd_bufferSize(solver, context.solver_parameters(), job, job, A.rows(), A.cols(),
+                                            data_type<T>, A.data(), A.ld(), data_type<T>, S, data_type<T>, U.data(),
+                                            ldu, data_type<T>, Vt.data(), ldvt, data_type<T>, &on_device, &on_host),
+                "Xgesvd_bufferSize");
+  Workspace work(on_device, on_host, device);
+  context.check(cusolverDnXgesvd(solver, context.solver_parameters(), job, job, A.rows(), A.cols(), data_type<T>,
+                                 A.data(), A.ld(), data_type<T>, S, data_type<T>, U.data(), ldu, data_type<T>,
+                                 Vt.data(), ldvt, data_type<T>, work.memory.data(), on_device, work.host.data(),
+                                 on_host, work.info.data()),
+                "Xgesvd");
+  if (work.result("Xgesvd") != 0) return false;
+  if (want) copy<T>(Vt.view().transposed(), V);
+  return true;
+}
+
+template <Real T>
+bool by_jacobi(const Context& context, cusolverDnHandle_t solver, MatrixView<T> A, MatrixView<T> U, T* S,
+               MatrixView<T> V, CudaDevice& device) {
+  const int m = blas_int(A.rows()), n = blas_int(A.cols()), lda = blas_int(A.ld());
+  // Leading dimensions are checked even where there are no vectors.
+  const int ldu = U.empty() ? m : blas_int(U.ld()), ldv = V.empty() ? n : blas_int(V.ld());
+  const cusolverEigMode_t job = U.empty() ? CUSOLVER_EIG_MODE_NOVECTOR : CUSOLVER_EIG_MODE_VECTOR;
+  gesvdjInfo_t made = nullptr;
+  context.check(cusolverDnCreateGesvdjInfo(&made), "CreateGesvdjInfo");
+  const std::unique_ptr<std::remove_pointer_t<gesvdjInfo_t>, cusolverStatus_t (*)(gesvdjInfo_t)> options(
+      made, cusolverDnDestroyGesvdjInfo);
+  int size = 0;
+  context.check(gesvdj_size(solver, job, m, n, A.data(), lda, S, U.data(), ldu, V.data(), ldv, &size, made),
+                "gesvdj_bufferSize");
+  Workspace work(static_cast<std::size_t>(size) * sizeof(T), 0, device);
+  context.check(gesvdj(solver, job, m, n, A.data(), lda, S, U.data(), ldu, V.data(), ldv,
+                       reinterpret_cast<T*>(work.memory.data()), size, work.info.data(), made),
+                "gesvdj");
+  return work.result("gesvdj") == 0;
+}
+
+}  // namespace
+
+template <Real T>
+Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T> X) const {
+  const Index k = X.cols();
+  Matrix<double> R(k, k);
+  if (k == 0) return R;
+  if (X.order() == Order::row_major) {
+    Matrix<T> columns = Matrix<T>::copy_of(X);
+    R = householder_qr(columns.view());
+    copy(columns, X);
+    return R;
+  }
+  blas_int(X.rows());  // orgqr's sizes are of 32 bits; said before anything is overwritten.
+  blas_int(X.ld());
+  context().run("householder_qr", [&] {
+    const cusolverDnHandle_t solver = context().solver();
+    Buffer<T> tau(k, device_);
+    geqrf<T>(context(), solver, X, tau.data(), device_);
+    R = to_double<T>(X.middle_rows(0, k));
+    form_q<T>(context(), solver, X, tau.data(), device_);
+  });
+  std::vector<double> signs(static_cast<std::size_t>(k), 1.0);
+  for (Index i = 0; i < k; ++i) {
+    if (R(i, i) < 0) signs[static_cast<std::size_t>(i)] = -1;
+    for (Index j = 0; j < k; ++j) R(i, j) = j >= i ? signs[static_cast<std::size_t>(i)] * R(i, j) : 0.0;
+  }
+  if (std::find(signs.begin(), signs.end(), -1.0) != signs.end()) scale_columns(X, signs);
+  return R;
+}
+
+/// cuSOLVER has no QR with column pivoting: the host does it. R and the permutation are wanted there anyway.
+template <Real T>
+PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T> A) const {
+  Matrix<T> here(A.rows(), A.cols(), A.order());
+  lowrank::copy<T>(A, here);
+  return lowrank::pivoted_qr<T>(here);
+}
+
+/// QR iteration by Xgesvd where the host has gesdd and gesvd (gesvdp is faster for large matrices, but shifts those with
+/// tiny singular values), then Jacobi's method.
+template <Real T>
+ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const {
+  if (A.rows() < A.cols()) {
+    ThinSvd<T> result = thin_svd(A.transposed(), vectors, first);
+    std::swap(result.U, result.V);
+    return result;
+  }
+  const Index m = A.rows(), n = A.cols();
+  const bool want = vectors == Vectors::thin;
+  ThinSvd<T> result{Matrix<T>(want ? m : 0, want ? n : 0, device_), std::vector<T>(static_cast<std::size_t>(n)),
+                    Matrix<T>(want ? n : 0, want ? n : 0, device_), first};
+  if (n == 0) return result;
+  const bool converged = context().run("thin_svd", [&] {
+    const cusolverDnHandle_t solver = context().solver();
+    Buffer<T> S(n, device_);
+    // The drivers destroy their input and A is kept, so each starts from a fresh copy.
+    for (const SvdDriver driver : {SvdDriver::gesvd, SvdDriver::jacobi}) {
+      if (driver < first) continue;
+      Matrix<T> work = Matrix<T>::copy_of(A);
+      const bool done = driver == SvdDriver::gesvd
+                            ? by_qr_iteration<T>(context(), solver, work, result.U, S.data(), result.V, device_)
+                            : by_jacobi<T>(context(), solver, work, result.U, S.data(), result.V, device_);
+      if (!done) continue;
+      S.download(result.S);
+      result.driver = driver;
+      return true;
+    }
+    return false;
+  });
+  if (!converged)
+    throw Error(fmt::format("{}: the SVD of a {}x{} matrix converged with neither gesvd nor Jacobi", device_.name(), m,
+                            n));
+  return result;
+}
+
+#define LOWRANK_INSTANTIATE(T)                                                              \
+  template Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T>) const;           \
+  template PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T>) const;           \
+  template ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T>, Vectors, SvdDriver) const;
+LOWRANK_INSTANTIATE(float)
+LOWRANK_INSTANTIATE(double)
+#undef LOWRANK_INSTANTIATE
+
+}  // namespace lowrank::cuda
