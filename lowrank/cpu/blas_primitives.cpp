@@ -4,6 +4,7 @@
 #include <cmath>
 #include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
+#include <lowrank/cpu/panel_amx.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
 
 namespace lowrank {
@@ -22,22 +23,35 @@ void make_diagonal_positive(MatrixView<T> Q, Matrix<double>& R) {
   }
 }
 
+/// By panel_multiply or OpenBLAS.
+template <Real T>
+void multiply_ordinary(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
+  if (panel_multiply_suits<T>(A, B)) return panel_multiply<T>(alpha, A, B, beta, C);
+  const auto transposed = [&](const MatrixView<const T>& X) {
+    return X.order() == C.order() ? CblasNoTrans : CblasTrans;
+  };
+  blas::gemm(cblas_order(C.order()), transposed(A), transposed(B), blas_int(C.rows()), blas_int(C.cols()),
+             blas_int(A.cols()), alpha, A.data(), blas_int(A.ld()), B.data(), blas_int(B.ld()), beta, C.data(),
+             blas_int(C.ld()));
+}
+
 }  // namespace
 
 template <Real T>
 void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) const {
-  const auto transposed = [&](const MatrixView<const T>& X) {
-    return X.order() == C.order() ? CblasNoTrans : CblasTrans;
-  };
   if (A.cols() == 0) {
     for (Index j = 0; j < C.cols(); ++j)
       for (Index i = 0; i < C.rows(); ++i) C(i, j) = beta == T(0) ? T(0) : beta * C(i, j);
     return;
   }
-  if (panel_multiply_suits<T>(A, B)) return panel_multiply<T>(alpha, A, B, beta, C);
-  blas::gemm(cblas_order(C.order()), transposed(A), transposed(B), blas_int(C.rows()), blas_int(C.cols()),
-             blas_int(A.cols()), alpha, A.data(), blas_int(A.ld()), B.data(), blas_int(B.ld()), beta, C.data(),
-             blas_int(C.ld()));
+  if constexpr (std::is_same_v<T, float>)
+    if (amx::suits(A, B)) {
+      for (const amx::Rows& rows : amx::multiply<float>(alpha, A, B, beta, C))
+        multiply_ordinary<T>(alpha, A.middle_rows(rows.first, rows.count), B, beta,
+                             C.middle_rows(rows.first, rows.count));
+      return;
+    }
+  multiply_ordinary<T>(alpha, A, B, beta, C);
 }
 
 template <Real T>

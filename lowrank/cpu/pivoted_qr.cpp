@@ -150,6 +150,7 @@ Matrix<T> random_signs(Index rows, Index cols) {
 
 /// G·A·P = [G₁ G₂]·[R₁₁ R₁₂; 0 A₂₂], so G₂·A₂₂ = (G·A·P)₂ - G₁·R₁₂ with G₁ = (G·A·P)₁·R₁₁⁻¹ (Duersch and Gu 2017).
 /// Where R₁₁ is nearly singular G₁ is inexact in the columns that meet rows of R₁₂ as small as R₁₁'s.
+/// Where it is singular the rest is sketched afresh.
 template <Real T>
 void update_sketch(Progress<T>& state, Index j, Index width) {
   const Index next = j + width, left = state.work.cols() - next;
@@ -162,6 +163,10 @@ void update_sketch(Progress<T>& state, Index j, Index width) {
              blas_int(R11.ld()), G1.data(), blas_int(G1.ld()));
   gemm<T>(CblasTrans, CblasNoTrans, T(-1), state.work.view().block(j, next, width, left), G1, T(1),
           state.sketch.view().middle_rows(next, left));
+  if (std::isfinite(frobenius_norm<T>(state.sketch.view().middle_rows(next, left)))) return;
+  const Index below = state.work.rows() - next;
+  gemm<T>(CblasTrans, CblasNoTrans, T(1), state.work.view().block(next, next, below, left),
+          random_signs<T>(below, state.sketch.cols()), T(0), state.sketch.view().middle_rows(next, left));
 }
 
 }  // namespace
