@@ -26,6 +26,7 @@ constexpr Entry menu[] = {
     {"products", "panel kernels over 1 to 512 columns, against OpenBLAS and the floor", products_benchmark},
     {"sparse", "sparse panel products, and the SVD of a sparse matrix", sparse_benchmark},
     {"scaling", "the SVD over threads, sizes and ranks", scaling_benchmark},
+    {"device", "SVD, rank and singular values by the CPU and by --device; only where it is named", device_benchmark},
 };
 
 void print_list() {
@@ -39,7 +40,8 @@ void print_list() {
 void describe(CLI::App& app, Options& options, std::vector<std::string>& chosen, bool& list) {
   std::vector<std::string> names;
   for (const Entry& entry : menu) names.emplace_back(entry.name);
-  app.add_option("benchmark", chosen, "which benchmarks; all of them if none is named")->check(CLI::IsMember(names));
+  app.add_option("benchmark", chosen, "which benchmarks; if none is named all that run on the CPU")
+      ->check(CLI::IsMember(names));
   app.add_flag("--list", list, "list benchmarks, families and methods");
   app.add_option("--rows", options.rows, "rows of the matrices")->check(CLI::PositiveNumber);
   app.add_option("--cols", options.cols, "columns of the matrices")->check(CLI::PositiveNumber);
@@ -57,6 +59,7 @@ void describe(CLI::App& app, Options& options, std::vector<std::string>& chosen,
   app.add_option("--entries", options.entries, "entries of the sparse matrix")->check(CLI::PositiveNumber);
   app.add_option("--repeats", options.repeats, "timed runs of each (default 5)")->check(CLI::PositiveNumber);
   app.add_option("--seed", options.seed, "seed of the matrices and of the methods");
+  app.add_option("--device", options.device, "device of the benchmark device (default cuda)");
   app.add_option("--json", options.json, "write all figures to this file");
   app.add_option("--plot", options.plot, "error: draw error and time to this .svg");
 }
@@ -86,7 +89,8 @@ int run(int argc, char** argv) {
   print_machine();
   Json report{{"machine", machine_description()}, {"settings", settings_of(options)}, {"results", Json::object()}};
   for (const Entry& entry : menu) {
-    if (!chosen.empty() && std::find(chosen.begin(), chosen.end(), entry.name) == chosen.end()) continue;
+    const bool named = std::find(chosen.begin(), chosen.end(), entry.name) != chosen.end();
+    if (!named && (!chosen.empty() || entry.run == device_benchmark)) continue;
     fmt::print("\n## {}\n", entry.name);
     std::fflush(stdout);
     const double start = now();

@@ -11,6 +11,7 @@ Json rank_benchmark(const Options& options);
 Json products_benchmark(const Options& options);
 Json sparse_benchmark(const Options& options);
 Json scaling_benchmark(const Options& options);
+Json device_benchmark(const Options& options);  ///< throws Error where the device cannot be used
 
 /// Calls f.template operator()<T>() for a dtype's name, "f32" or "f64".
 template <class F>

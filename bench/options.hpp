@@ -19,6 +19,7 @@ struct Options {
   Index entries = 10'000'000;  ///< of the sparse matrix
   int repeats = 5;
   std::uint64_t seed = 0;
+  std::string device = "cuda";  ///< of the benchmark device
   std::string json, plot;
 };
 

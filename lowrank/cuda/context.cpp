@@ -53,8 +53,8 @@ std::string describe(cudaError_t status) {
 
 Context::Entered::Entered(Context& context) : lock_(context.busy_), here_(context.device_) {
   if (!context.lost_.empty())
-    throw Error(fmt::format("{} cannot be used any more by this process: it failed before ({})", context.name_,
-                            context.lost_));
+    throw Error(
+        fmt::format("{} cannot be used any more by this process: it failed before ({})", context.name_, context.lost_));
   context.check(cudaGetDevice(&before_), "cudaGetDevice");
   if (before_ != here_) context.check(cudaSetDevice(here_), "cudaSetDevice");
 }
@@ -149,8 +149,8 @@ void Context::fail(const std::string& what) const {
     const cudaError_t state = cudaStreamQuery(stream_.get());
     if (state != cudaSuccess && state != cudaErrorNotReady) lost_ = fmt::format("{}: {}", what, describe(state));
   }
-  throw Error(fmt::format("{}: {}{}", name_, what,
-                          lost_.empty() ? "" : "; the GPU cannot be used any more by this process"));
+  throw Error(
+      fmt::format("{}: {}{}", name_, what, lost_.empty() ? "" : "; the GPU cannot be used any more by this process"));
 }
 
 void Context::finish(const char* what) const {
@@ -166,8 +166,7 @@ std::shared_ptr<void> Context::allocate(Index bytes) {
   if (bytes <= 0) return nullptr;
   if (capturing_) throw Error(fmt::format("{}: memory was asked for in work that is being recorded", name_));
   void* memory = nullptr;
-  cudaError_t status =
-      cudaMallocFromPoolAsync(&memory, static_cast<std::size_t>(bytes), pool_.get(), stream_.get());
+  cudaError_t status = cudaMallocFromPoolAsync(&memory, static_cast<std::size_t>(bytes), pool_.get(), stream_.get());
   if (status == cudaErrorMemoryAllocation) {
     // What was given back in other sizes may be in the way.
     static_cast<void>(cudaGetLastError());

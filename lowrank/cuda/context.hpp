@@ -16,7 +16,8 @@ namespace lowrank::cuda {
 /// memory. Every use goes through run(), which lets one thread in at a time and turns what went wrong into Error. A
 /// fault that the GPU does not recover from is reported once with its cause; from then on run() refuses.
 ///
-/// LOWRANK_CUDA_SYNC=1 in the environment waits after each call, so that a fault is reported by the call that caused it.
+/// LOWRANK_CUDA_SYNC=1 in the environment waits after each call, so that a fault is reported by the call that caused
+/// it.
 class Context {
  public:
   explicit Context(int device);

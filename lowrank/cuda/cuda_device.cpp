@@ -33,8 +33,8 @@ class Graph final : public Recording {
 };
 
 /// One copy of `runs`, in either direction.
-void copy_runs(const Context& context, void* to, Index to_stride, const void* from, Index from_stride,
-               const Runs& runs, cudaMemcpyKind kind) {
+void copy_runs(const Context& context, void* to, Index to_stride, const void* from, Index from_stride, const Runs& runs,
+               cudaMemcpyKind kind) {
   // cudaMemcpy2D takes strides of 31 bits.
   constexpr Index most = std::numeric_limits<std::int32_t>::max();
   const auto bytes = static_cast<std::size_t>(runs.bytes), count = static_cast<std::size_t>(runs.count);

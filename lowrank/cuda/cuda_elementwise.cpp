@@ -136,9 +136,9 @@ template <Real T>
 void CudaPrimitives<T>::add(T alpha, MatrixView<const T> X, MatrixView<T> Y) const {
   const bool columns = Y.order() == Order::col_major;
   context().run("add", [&] {
-    context().check(cuda::add<T>(alpha, strided(columns ? X : X.transposed()), strided(along_memory(Y)),
-                                 context().stream()),
-                    "add");
+    context().check(
+        cuda::add<T>(alpha, strided(columns ? X : X.transposed()), strided(along_memory(Y)), context().stream()),
+        "add");
   });
 }
 
@@ -146,9 +146,9 @@ template <Real T>
 void CudaPrimitives<T>::copy(MatrixView<const T> from, MatrixView<T> to) const {
   const bool columns = from.order() == Order::col_major;
   context().run("copy", [&] {
-    context().check(cuda::copy<T, T>(strided(along_memory(from)), strided(columns ? to : to.transposed()),
-                                     context().stream()),
-                    "copy");
+    context().check(
+        cuda::copy<T, T>(strided(along_memory(from)), strided(columns ? to : to.transposed()), context().stream()),
+        "copy");
   });
 }
 
@@ -161,9 +161,9 @@ void CudaPrimitives<T>::fill(MatrixView<T> X, T value) const {
 template <Real T>
 void CudaPrimitives<T>::fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const {
   context().run("fill_normal", [&] {
-    context().check(cuda::fill_normal<T>(strided(X), seed, stream, static_cast<std::uint64_t>(first_row),
-                                         context().stream()),
-                    "fill_normal");
+    context().check(
+        cuda::fill_normal<T>(strided(X), seed, stream, static_cast<std::uint64_t>(first_row), context().stream()),
+        "fill_normal");
   });
 }
 

@@ -1,10 +1,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <lowrank/core/error.hpp>
 #include <lowrank/core/training.hpp>
 #include <lowrank/cuda/cuda_device.hpp>
 #include <lowrank/cuda/libraries.hpp>
+#include <memory>
+#include <utility>
 #include <vector>
 
 // What goes to cuSOLVER. It leaves `info` on the GPU: reading it waits for the work.
@@ -51,9 +54,9 @@ void form_q(const Context& context, cusolverDnHandle_t solver, MatrixView<T> X, 
   int size = 0;
   context.check(orgqr_size(solver, m, k, X.data(), ld, tau, &size), "orgqr_bufferSize");
   Workspace work(static_cast<std::size_t>(size) * sizeof(T), 0, device);
-  context.check(orgqr(solver, m, k, X.data(), ld, tau, reinterpret_cast<T*>(work.memory.data()), size,
-                      work.info.data()),
-                "orgqr");
+  context.check(
+      orgqr(solver, m, k, X.data(), ld, tau, reinterpret_cast<T*>(work.memory.data()), size, work.info.data()),
+      "orgqr");
   work.result("orgqr");
 }
 
@@ -65,18 +68,19 @@ bool by_qr_iteration(const Context& context, cusolverDnHandle_t solver, MatrixVi
   const bool want = !U.empty();
   const signed char job = want ? 'S' : 'N';
   Matrix<T> Vt(V.rows(), V.cols(), device);
-  const Index ldu = std::max<Index>(1, U.ld()), ldvt = std::max<Index>(1, Vt.ld());
+  // Leading dimensions are checked even where there are no vectors.
+  const Index ldu = want ? U.ld() : A.rows(), ldvt = want ? Vt.ld() : A.cols();
   std::size_t on_device = 0, on_host = 0;
   context.check(cusolverDnXgesvd_bufferSize(solver, context.solver_parameters(), job, job, A.rows(), A.cols(),
                                             data_type<T>, A.data(), A.ld(), data_type<T>, S, data_type<T>, U.data(),
                                             ldu, data_type<T>, Vt.data(), ldvt, data_type<T>, &on_device, &on_host),
                 "Xgesvd_bufferSize");
   Workspace work(on_device, on_host, device);
-  context.check(cusolverDnXgesvd(solver, context.solver_parameters(), job, job, A.rows(), A.cols(), data_type<T>,
-                                 A.data(), A.ld(), data_type<T>, S, data_type<T>, U.data(), ldu, data_type<T>,
-                                 Vt.data(), ldvt, data_type<T>, work.memory.data(), on_device, work.host.data(),
-                                 on_host, work.info.data()),
-                "Xgesvd");
+  context.check(
+      cusolverDnXgesvd(solver, context.solver_parameters(), job, job, A.rows(), A.cols(), data_type<T>, A.data(),
+                       A.ld(), data_type<T>, S, data_type<T>, U.data(), ldu, data_type<T>, Vt.data(), ldvt,
+                       data_type<T>, work.memory.data(), on_device, work.host.data(), on_host, work.info.data()),
+      "Xgesvd");
   if (work.result("Xgesvd") != 0) return false;
   if (want) copy<T>(Vt.view().transposed(), V);
   return true;
@@ -86,7 +90,6 @@ template <Real T>
 bool by_jacobi(const Context& context, cusolverDnHandle_t solver, MatrixView<T> A, MatrixView<T> U, T* S,
                MatrixView<T> V, CudaDevice& device) {
   const int m = blas_int(A.rows()), n = blas_int(A.cols()), lda = blas_int(A.ld());
-  // Leading dimensions are checked even where there are no vectors.
   const int ldu = U.empty() ? m : blas_int(U.ld()), ldv = V.empty() ? n : blas_int(V.ld());
   const cusolverEigMode_t job = U.empty() ? CUSOLVER_EIG_MODE_NOVECTOR : CUSOLVER_EIG_MODE_VECTOR;
   gesvdjInfo_t made = nullptr;
@@ -142,8 +145,21 @@ PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T> A) const {
   return lowrank::pivoted_qr<T>(here);
 }
 
-/// QR iteration by Xgesvd where the host has gesdd and gesvd (gesvdp is faster for large matrices, but shifts those with
-/// tiny singular values), then Jacobi's method.
+/// A = Q·R first, so that only an n×n matrix is left to be made bidiagonal (Chan 1982).
+template <Real T>
+ThinSvd<T> CudaPrimitives<T>::tall_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const {
+  Matrix<T> Q = Matrix<T>::copy_of(A);
+  const Matrix<double> R = householder_qr(Q);
+  ThinSvd<T> result = thin_svd(from_double<T>(R, device_), vectors, first);
+  if (vectors == Vectors::none) return result;
+  Matrix<T> U(A.rows(), A.cols(), device_);
+  context().run("tall_svd", [&] { gemm<T>(context(), T(1), Q, result.U, T(0), U, Rounding::none); });
+  result.U = std::move(U);
+  return result;
+}
+
+/// QR iteration by Xgesvd where the host has gesdd and gesvd (gesvdp is faster for large matrices, but shifts those
+/// with tiny singular values), then Jacobi's method.
 template <Real T>
 ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const {
   if (A.rows() < A.cols()) {
@@ -153,6 +169,7 @@ ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T> A, Vectors vectors, S
   }
   const Index m = A.rows(), n = A.cols();
   const bool want = vectors == Vectors::thin;
+  if (n > 0 && m >= 2 * n) return tall_svd(A, vectors, first);
   ThinSvd<T> result{Matrix<T>(want ? m : 0, want ? n : 0, device_), std::vector<T>(static_cast<std::size_t>(n)),
                     Matrix<T>(want ? n : 0, want ? n : 0, device_), first};
   if (n == 0) return result;
@@ -174,14 +191,15 @@ ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T> A, Vectors vectors, S
     return false;
   });
   if (!converged)
-    throw Error(fmt::format("{}: the SVD of a {}x{} matrix converged with neither gesvd nor Jacobi", device_.name(), m,
-                            n));
+    throw Error(
+        fmt::format("{}: the SVD of a {}x{} matrix converged with neither gesvd nor Jacobi", device_.name(), m, n));
   return result;
 }
 
-#define LOWRANK_INSTANTIATE(T)                                                              \
-  template Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T>) const;           \
-  template PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T>) const;           \
+#define LOWRANK_INSTANTIATE(T)                                                                    \
+  template Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T>) const;                 \
+  template PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T>) const;                 \
+  template ThinSvd<T> CudaPrimitives<T>::tall_svd(MatrixView<const T>, Vectors, SvdDriver) const; \
   template ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T>, Vectors, SvdDriver) const;
 LOWRANK_INSTANTIATE(float)
 LOWRANK_INSTANTIATE(double)

@@ -33,6 +33,8 @@ class CudaPrimitives final : public Primitives<T> {
 
  private:
   Context& context() const;
+  /// The SVD where there are many more rows than columns.
+  ThinSvd<T> tall_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const;
   /// Norms of the columns; those of a transposed view are norms of rows.
   std::vector<double> norms(MatrixView<const T> X) const;
 
@@ -45,8 +47,12 @@ Strided<T> strided(const MatrixView<T>& X) {
   return {X.data(), X.rows(), X.cols(), columns ? 1 : X.ld(), columns ? X.ld() : 1};
 }
 
-/// C = alpha·A·B + beta·C by cuBLAS for views of any order; A has columns. In TF32 where the context allows it.
+/// How a product of float matrices may round its factors.
+enum class Rounding { none, as_allowed };
+
+/// C = alpha·A·B + beta·C by cuBLAS for views of any order; A has columns. In TF32 where the device allows it.
 template <Real T>
-void gemm(const Context& context, T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C);
+void gemm(const Context& context, T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C,
+          Rounding rounding = Rounding::as_allowed);
 
 }  // namespace lowrank::cuda

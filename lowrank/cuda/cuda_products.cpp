@@ -16,10 +16,12 @@ cublasOperation_t operation(const View& X) {
 }  // namespace
 
 template <Real T>
-void gemm(const Context& context, T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
+void gemm(const Context& context, T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C,
+          Rounding rounding) {
   // Cᵀ = Bᵀ·Aᵀ for a row-major C.
-  if (C.order() == Order::row_major) return gemm<T>(context, alpha, B.transposed(), A.transposed(), beta, C.transposed());
-  const bool tf32 = std::is_same_v<T, float> && context.tf32;
+  if (C.order() == Order::row_major)
+    return gemm<T>(context, alpha, B.transposed(), A.transposed(), beta, C.transposed(), rounding);
+  const bool tf32 = std::is_same_v<T, float> && context.tf32 && rounding == Rounding::as_allowed;
   context.check(cublasSetMathMode(context.blas(), tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
                 "cublasSetMathMode");
   context.check(gemm(context.blas(), operation(A), operation(B), C.rows(), C.cols(), A.cols(), alpha, A.data(), A.ld(),
@@ -29,9 +31,9 @@ void gemm(const Context& context, T alpha, MatrixView<const T> A, MatrixView<con
   if (tf32) context.check(cublasSetMathMode(context.blas(), CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
 }
 template void gemm<float>(const Context&, float, MatrixView<const float>, MatrixView<const float>, float,
-                          MatrixView<float>);
+                          MatrixView<float>, Rounding);
 template void gemm<double>(const Context&, double, MatrixView<const double>, MatrixView<const double>, double,
-                           MatrixView<double>);
+                           MatrixView<double>, Rounding);
 
 template <Real T>
 Context& CudaPrimitives<T>::context() const {
@@ -97,17 +99,17 @@ void CudaPrimitives<T>::solve_upper_right(MatrixView<T> X, MatrixView<const doub
   context().run("solve_upper_right", [&] {
     const Buffer<T> factor(std::span<const T>(host), device_);
     const bool columns = X.order() == Order::col_major;  // By rows: Xᵀ ← R⁻ᵀ·Xᵀ on the same memory.
-    context().check(trsm(context().blas(), columns ? CUBLAS_SIDE_RIGHT : CUBLAS_SIDE_LEFT,
-                         columns ? CUBLAS_OP_N : CUBLAS_OP_T, columns ? X.rows() : k, columns ? k : X.rows(),
-                         factor.data(), k, X.data(), X.ld()),
-                    "trsm");
+    context().check(
+        trsm(context().blas(), columns ? CUBLAS_SIDE_RIGHT : CUBLAS_SIDE_LEFT, columns ? CUBLAS_OP_N : CUBLAS_OP_T,
+             columns ? X.rows() : k, columns ? k : X.rows(), factor.data(), k, X.data(), X.ld()),
+        "trsm");
   });
 }
 
-#define LOWRANK_INSTANTIATE(T)                                                                                   \
-  template Context& CudaPrimitives<T>::context() const;                                                          \
+#define LOWRANK_INSTANTIATE(T)                                                                                    \
+  template Context& CudaPrimitives<T>::context() const;                                                           \
   template void CudaPrimitives<T>::multiply(T, MatrixView<const T>, MatrixView<const T>, T, MatrixView<T>) const; \
-  template Matrix<double> CudaPrimitives<T>::gram(MatrixView<const T>) const;                                    \
+  template Matrix<double> CudaPrimitives<T>::gram(MatrixView<const T>) const;                                     \
   template void CudaPrimitives<T>::solve_upper_right(MatrixView<T>, MatrixView<const double>) const;
 LOWRANK_INSTANTIATE(float)
 LOWRANK_INSTANTIATE(double)

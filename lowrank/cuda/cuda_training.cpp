@@ -162,9 +162,9 @@ void CudaTraining<T>::follow(const LinearBackward<T>& layer, const Optimizer& op
       const auto part = [&](const Rows<T>& of) -> Rows<T> {
         return of.data == nullptr ? of : Rows<T>{of.data + first * of.ld, of.ld};
       };
-      context().check(cuda::follow<T>({G.data(), in}, count, in, {part(W.p), part(W.m), part(W.v)}, how, raw(clock),
-                                      stream),
-                      "follow");
+      context().check(
+          cuda::follow<T>({G.data(), in}, count, in, {part(W.p), part(W.m), part(W.v)}, how, raw(clock), stream),
+          "follow");
     }
   }
   if (b.p.data != nullptr)

@@ -13,18 +13,24 @@ unsigned blocks_for(std::int64_t items, std::int64_t each) {
   return static_cast<unsigned>(std::clamp<std::int64_t>((items + each - 1) / each, 1, most_blocks));
 }
 
-/// body(i, j) for each entry, i fastest.
-template <class Body>
-__global__ void over_entries(std::int64_t rows, std::int64_t cols, Body body) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < rows * cols; at += step)
-    body(at % rows, at / rows);
+/// body(i, j) for each entry, i fastest. Count is of 32 bits where those suffice: a division of 64 takes longer than
+/// the memory.
+template <class Count, class Body>
+__global__ void over_entries(Count rows, Count cols, Body body) {
+  const Count step = static_cast<Count>(gridDim.x) * blockDim.x;
+  for (Count at = static_cast<Count>(blockIdx.x) * blockDim.x + threadIdx.x; at < rows * cols; at += step)
+    body(static_cast<std::int64_t>(at % rows), static_cast<std::int64_t>(at / rows));
 }
 
 template <class Body>
 cudaError_t for_entries(std::int64_t rows, std::int64_t cols, cudaStream_t stream, Body body) {
   if (rows == 0 || cols == 0) return cudaSuccess;
-  over_entries<<<blocks_for(rows * cols, threads), threads, 0, stream>>>(rows, cols, body);
+  const unsigned blocks = blocks_for(rows * cols, threads);
+  if (rows * cols <= INT32_MAX)
+    over_entries<<<blocks, threads, 0, stream>>>(static_cast<std::uint32_t>(rows), static_cast<std::uint32_t>(cols),
+                                                 body);
+  else
+    over_entries<<<blocks, threads, 0, stream>>>(rows, cols, body);
   return cudaGetLastError();
 }
 
@@ -80,8 +86,7 @@ struct Normals {
     const r123::Philox4x32::ctr_type counter{{static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(p),
                                               static_cast<std::uint32_t>(mixed),
                                               static_cast<std::uint32_t>(stream >> 16)}};
-    const r123::Philox4x32::key_type key{
-        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};
+    const r123::Philox4x32::key_type key{{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};
     const auto bits = r123::Philox4x32()(counter, key);
     const double u = uniform(bits.v[0], bits.v[1]), v = uniform(bits.v[2], bits.v[3]);
     const double radius = sqrt(-2.0 * log1p(-u)), angle = 2.0 * 3.141592653589793 * v;
@@ -120,8 +125,8 @@ __device__ void merge(Moments& into, const Moments& other) {
 }
 
 template <class T>
-__device__ void take(Moments& into, T x, double scale) {
-  const double value = static_cast<double>(x), scaled = value / scale;
+__device__ void take(Moments& into, T x, const double* scale) {
+  const double value = static_cast<double>(x), scaled = scale == nullptr ? value : value / *scale;
   into.squares += scaled * scaled;
   into.largest = larger(into.largest, fabs(value));
 }
@@ -134,9 +139,8 @@ __global__ void moments_down(Strided<const T> X, const double* scales, std::int6
     const std::int64_t j = b % X.cols, part = b / X.cols;
     const std::int64_t first = part * X.rows / parts, last = (part + 1) * X.rows / parts;
     Moments mine{0, 0};
-    const double by = scales == nullptr ? 1 : scales[j];
-    for (std::int64_t i = first + threadIdx.x; i < last; i += threads)
-      take(mine, X.data[i * X.down + j * X.right], by);
+    const double* const by = scales == nullptr ? nullptr : scales + j;
+    for (std::int64_t i = first + threadIdx.x; i < last; i += threads) take(mine, X.data[i * X.down + j * X.right], by);
     of[threadIdx.x] = mine;
     for (int half = threads / 2; half > 0; half /= 2) {
       __syncthreads();
@@ -157,7 +161,7 @@ __global__ void moments_across(Strided<const T> X, const double* scales, std::in
     const std::int64_t first = part * X.rows / parts, last = (part + 1) * X.rows / parts;
     Moments mine{0, 0};
     if (j < X.cols) {
-      const double by = scales == nullptr ? 1 : scales[j];
+      const double* const by = scales == nullptr ? nullptr : scales + j;
       for (std::int64_t i = first + threadIdx.y; i < last; i += threads / warp)
         take(mine, X.data[i * X.down + j * X.right], by);
     }
@@ -262,14 +266,14 @@ cudaError_t fill_normal(Strided<T> X, std::uint64_t seed, std::uint64_t stream_n
   return for_entries(X.rows, (X.cols + 1) / 2, stream, Normals<T>{X, seed, stream_number, first_row});
 }
 
-#define LOWRANK_INSTANTIATE(T)                                                                                       \
-  template cudaError_t fill<T>(Strided<T>, T, cudaStream_t);                                                         \
-  template cudaError_t copy<T, T>(Strided<const T>, Strided<T>, cudaStream_t);                                       \
-  template cudaError_t add<T>(T, Strided<const T>, Strided<T>, cudaStream_t);                                        \
-  template cudaError_t scale<T>(Strided<T>, const double*, bool, cudaStream_t);                                      \
-  template cudaError_t column_moments<T>(Strided<const T>, const double*, std::int64_t, Moments*, cudaStream_t);     \
-  template cudaError_t first_nonfinite<T>(Strided<const T>, unsigned long long*, cudaStream_t);                      \
-  template cudaError_t largest_in_columns<T>(Strided<const T>, Largest*, cudaStream_t);                              \
+#define LOWRANK_INSTANTIATE(T)                                                                                   \
+  template cudaError_t fill<T>(Strided<T>, T, cudaStream_t);                                                     \
+  template cudaError_t copy<T, T>(Strided<const T>, Strided<T>, cudaStream_t);                                   \
+  template cudaError_t add<T>(T, Strided<const T>, Strided<T>, cudaStream_t);                                    \
+  template cudaError_t scale<T>(Strided<T>, const double*, bool, cudaStream_t);                                  \
+  template cudaError_t column_moments<T>(Strided<const T>, const double*, std::int64_t, Moments*, cudaStream_t); \
+  template cudaError_t first_nonfinite<T>(Strided<const T>, unsigned long long*, cudaStream_t);                  \
+  template cudaError_t largest_in_columns<T>(Strided<const T>, Largest*, cudaStream_t);                          \
   template cudaError_t fill_normal<T>(Strided<T>, std::uint64_t, std::uint64_t, std::uint64_t, cudaStream_t);
 LOWRANK_INSTANTIATE(float)
 LOWRANK_INSTANTIATE(double)

@@ -29,8 +29,8 @@ struct Largest {
 
 template <class T>
 cudaError_t fill(Strided<T> X, T value, cudaStream_t stream);
-/// to = from, entries converted; any strides. Tiles go through shared memory, so that both sides are read and written in
-/// whole lines.
+/// to = from, entries converted; any strides. Tiles go through shared memory, so that both sides are read and written
+/// in whole lines.
 template <class From, class To>
 cudaError_t copy(Strided<const From> from, Strided<To> to, cudaStream_t stream);
 /// Y += alpha·X.
@@ -46,7 +46,8 @@ cudaError_t column_moments(Strided<const T> X, const double* scales, std::int64_
 /// *first = min(*first, j·rows + i) over the entries that are NaN or Inf.
 template <class T>
 cudaError_t first_nonfinite(Strided<const T> X, unsigned long long* first, cudaStream_t stream);
-/// out[j] is the entry of column j with the largest magnitude, the first of equals; NaN only where it is the first entry.
+/// out[j] is the entry of column j with the largest magnitude, the first of equals; NaN only where it is the first
+/// entry.
 template <class T>
 cudaError_t largest_in_columns(Strided<const T> X, Largest* out, cudaStream_t stream);
 /// As Philox::normal_pair gives them to row first_row + i and column j.

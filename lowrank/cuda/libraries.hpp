@@ -39,8 +39,8 @@ inline cusolverStatus_t orgqr_size(cusolverDnHandle_t handle, int m, int n, cons
                                    int* size) {
   return cusolverDnSorgqr_bufferSize(handle, m, n, n, A, lda, tau, size);
 }
-inline cusolverStatus_t orgqr_size(cusolverDnHandle_t handle, int m, int n, const double* A, int lda,
-                                   const double* tau, int* size) {
+inline cusolverStatus_t orgqr_size(cusolverDnHandle_t handle, int m, int n, const double* A, int lda, const double* tau,
+                                   int* size) {
   return cusolverDnDorgqr_bufferSize(handle, m, n, n, A, lda, tau, size);
 }
 inline cusolverStatus_t orgqr(cusolverDnHandle_t handle, int m, int n, float* A, int lda, const float* tau, float* work,

@@ -214,7 +214,8 @@ __global__ void sweep_kernel(SweepWork<T> work, OptimizerRule options, const Clo
   T* const dY = reinterpret_cast<T*>(memory);  // [batch, block_rows]
   __shared__ Rule<T> rule;
   const std::int64_t block_row = static_cast<std::int64_t>(blockIdx.y) * block_rows;
-  const int batch = static_cast<int>(work.batch), rows_here = static_cast<int>(min(work.out - block_row, static_cast<std::int64_t>(block_rows)));
+  const int batch = static_cast<int>(work.batch),
+            rows_here = static_cast<int>(min(work.out - block_row, static_cast<std::int64_t>(block_rows)));
   share_rule(rule, options, clock);
   for (int b = threadIdx.y; b < batch; b += warps)
     dY[b * block_rows + threadIdx.x] =
@@ -337,8 +338,9 @@ constexpr int loss_lanes = 16, loss_threads = 1024, loss_groups = loss_threads /
 
 /// One block: the losses of the groups are summed in a fixed order.
 template <class T>
-__global__ void loss_kernel(std::int64_t batch, std::int64_t classes, Rows<const T> logits, const std::int32_t* labels,
-                            Rows<T> gradient, T* losses, std::int64_t capacity, const Clock* clock) {
+__global__ void __launch_bounds__(loss_threads)
+    loss_kernel(std::int64_t batch, std::int64_t classes, Rows<const T> logits, const std::int32_t* labels,
+                Rows<T> gradient, T* losses, std::int64_t capacity, const Clock* clock) {
   __shared__ T totals[loss_groups];
   const int lane = threadIdx.x % loss_lanes, group = threadIdx.x / loss_lanes;
   T total = 0;

@@ -32,8 +32,8 @@ struct OptimizerRule {
   double lr, beta1, beta2, epsilon;
 };
 
-/// Batches up to this one are multiplied by kernels of our own, where a product is bound by reading W: cuBLAS would need
-/// a kernel more for bias, activation and mask. Beyond it a sample costs more than the reading.
+/// Batches up to this one are multiplied by kernels of our own, where a product is bound by reading W: cuBLAS would
+/// need a kernel more for bias, activation and mask. Beyond it a sample costs more than the reading.
 constexpr std::int64_t skinny_batch = 32;
 /// Up to this batch the gradient of the weights exists in registers only.
 constexpr std::int64_t fused_batch = 128;
