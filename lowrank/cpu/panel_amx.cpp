@@ -13,6 +13,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+// GCC's own headers use variables that are undefined on purpose (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+
 #define LOWRANK_AMX __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,amx-tile,amx-bf16")))
 
 namespace lowrank::amx {
@@ -238,7 +242,7 @@ struct __attribute__((packed)) TileConfig {
 };
 
 LOWRANK_AMX void configure_tiles() {
-  const TileConfig config;
+  static constexpr TileConfig config;  // In memory: the compiler does not see that the instruction reads all of it.
   _tile_loadconfig(&config);
 }
 LOWRANK_AMX void release_tiles() { _tile_release(); }
@@ -260,34 +264,53 @@ LOWRANK_AMX void release_tiles() { _tile_release(); }
 template <bool Left>
 LOWRANK_AMX void kernel_2x2(const char* a, const char* x0, const char* x1, Index steps, float* const* out,
                             Prefetch& ahead) {
-  _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
   for (Index s = 0; s < steps; ++s) {
     const char *a0 = a + s * kStepBytes, *a1 = a0 + kSteps * kStepBytes;
-    LOWRANK_LOAD(4, a0, 0), LOWRANK_LOAD(6, x0, 2), LOWRANK_LOAD(7, x1, 2), LOWRANK_LOAD(5, a1, 0);
+    LOWRANK_LOAD(4, a0, 0);
+    LOWRANK_LOAD(6, x0, 2);
+    LOWRANK_LOAD(7, x1, 2);
+    LOWRANK_LOAD(5, a1, 0);
     LOWRANK_FOUR();
-    LOWRANK_LOAD(6, x0, 1), LOWRANK_LOAD(7, x1, 1);
+    LOWRANK_LOAD(6, x0, 1);
+    LOWRANK_LOAD(7, x1, 1);
     LOWRANK_FOUR();
-    LOWRANK_LOAD(4, a0, 1), LOWRANK_LOAD(5, a1, 1);
+    LOWRANK_LOAD(4, a0, 1);
+    LOWRANK_LOAD(5, a1, 1);
     LOWRANK_FOUR();
-    LOWRANK_LOAD(6, x0, 0), LOWRANK_LOAD(7, x1, 0);
+    LOWRANK_LOAD(6, x0, 0);
+    LOWRANK_LOAD(7, x1, 0);
     LOWRANK_FOUR();
-    LOWRANK_LOAD(4, a0, 2), LOWRANK_LOAD(5, a1, 2);
+    LOWRANK_LOAD(4, a0, 2);
+    LOWRANK_LOAD(5, a1, 2);
     LOWRANK_FOUR();
-    LOWRANK_LOAD(4, a0, 0), LOWRANK_LOAD(5, a1, 0);
+    LOWRANK_LOAD(4, a0, 0);
+    LOWRANK_LOAD(5, a1, 0);
     LOWRANK_FOUR();
     x0 += kStepBytes, x1 += kStepBytes;
     ahead.some();
   }
-  _tile_stored(0, out[0], 64), _tile_stored(1, out[1], 64), _tile_stored(2, out[2], 64), _tile_stored(3, out[3], 64);
+  _tile_stored(0, out[0], 64);
+  _tile_stored(1, out[1], 64);
+  _tile_stored(2, out[2], 64);
+  _tile_stored(3, out[3], 64);
 }
 
 /// Four groups of A by one of X.
 template <bool Left>
 LOWRANK_AMX void kernel_4x1(const char* a, const char* x, Index steps, float* const* out, Prefetch& ahead) {
-  _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
   for (Index s = 0; s < steps; ++s) {
     const char* at = a + s * kStepBytes;
-    LOWRANK_LOAD(4, x, 0), LOWRANK_LOAD(5, x, 1), LOWRANK_LOAD(6, x, 2);
+    LOWRANK_LOAD(4, x, 0);
+    LOWRANK_LOAD(5, x, 1);
+    LOWRANK_LOAD(6, x, 2);
 #define LOWRANK_ONE(c)                              \
   LOWRANK_LOAD(7, at + (c)*kSteps * kStepBytes, 2); \
   LOWRANK_DP(c, 7, 4);                              \
@@ -305,7 +328,10 @@ LOWRANK_AMX void kernel_4x1(const char* a, const char* x, Index steps, float* co
     x += kStepBytes;
     ahead.some();
   }
-  _tile_stored(0, out[0], 64), _tile_stored(1, out[1], 64), _tile_stored(2, out[2], 64), _tile_stored(3, out[3], 64);
+  _tile_stored(0, out[0], 64);
+  _tile_stored(1, out[1], 64);
+  _tile_stored(2, out[2], 64);
+  _tile_stored(3, out[3], 64);
 }
 
 LOWRANK_AMX void add_tiles(const float* from, int count, float* const* out) {

@@ -169,11 +169,29 @@ void update_sketch(Progress<T>& state, Index j, Index width) {
           random_signs<T>(below, state.sketch.cols()), T(0), state.sketch.view().middle_rows(next, left));
 }
 
+template <Real T>
+Matrix<T> times_power_of_two(MatrixView<const T> A, int exponent) {
+  Matrix<T> scaled = Matrix<T>::copy_of(A);
+  for (Index j = 0; j < A.cols(); ++j)
+    for (Index i = 0; i < A.rows(); ++i) scaled(i, j) = std::ldexp(scaled(i, j), exponent);
+  return scaled;
+}
+
 }  // namespace
 
 template <Real T>
 PivotedQr<T> sketched_pivoted_qr(MatrixView<const T> A, double tolerance, Index block) {
   const Index m = A.rows(), n = A.cols(), k = std::min(m, n);
+  // Near the ends of T's range the updates would overflow or lose what is small.
+  const double norm = frobenius_norm<T>(A);
+  const int exponent = norm > 0 && std::isfinite(norm) ? std::ilogb(norm) : 0;
+  if (std::abs(exponent) > 48) {
+    const Matrix<T> scaled = times_power_of_two<T>(A, -exponent);
+    PivotedQr<T> qr = sketched_pivoted_qr<T>(scaled, std::ldexp(tolerance, -exponent), block);
+    qr.R = times_power_of_two<T>(qr.R, exponent);
+    qr.remainder = std::ldexp(qr.remainder, exponent);
+    return qr;
+  }
   Progress<T> state{Matrix<T>::copy_of(A), Matrix<T>(n, block), std::vector<Index>(static_cast<std::size_t>(n))};
   std::iota(state.permutation.begin(), state.permutation.end(), Index{0});
   gemm<T>(CblasTrans, CblasNoTrans, T(1), state.work, random_signs<T>(m, block), T(0), state.sketch);

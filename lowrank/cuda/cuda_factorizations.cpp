@@ -106,6 +106,14 @@ bool by_jacobi(const Context& context, cusolverDnHandle_t solver, MatrixView<T> 
   return work.result("gesvdj") == 0;
 }
 
+/// For what cuSOLVER does not have: the host's LAPACK does it.
+template <Real T>
+Matrix<T> on_host(MatrixView<const T> A) {
+  Matrix<T> here(A.rows(), A.cols(), A.order());
+  lowrank::copy<T>(A, here);
+  return here;
+}
+
 }  // namespace
 
 template <Real T>
@@ -139,10 +147,30 @@ Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T> X) const {
 
 /// cuSOLVER has no QR with column pivoting: the host does it. R and the permutation are wanted there anyway.
 template <Real T>
-PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T> A) const {
-  Matrix<T> here(A.rows(), A.cols(), A.order());
-  lowrank::copy<T>(A, here);
-  return lowrank::pivoted_qr<T>(here);
+PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T> A, double tolerance) const {
+  return lowrank::pivoted_qr<T>(on_host<T>(A), tolerance);
+}
+
+template <Real T>
+std::optional<Matrix<double>> CudaPrimitives<T>::upper_inverse(MatrixView<const T> R) const {
+  std::optional<Matrix<double>> inverse = lowrank::upper_inverse<T>(on_host<T>(R));
+  if (inverse) inverse = inverse->to(device_);
+  return inverse;
+}
+
+template <Real T>
+std::optional<LuFactors> CudaPrimitives<T>::lu_in_float(MatrixView<const T> A, double scale) const {
+  std::optional<LuFactors> lu = lowrank::lu_in_float<T>(on_host<T>(A), scale);
+  if (lu) lu->LU = lu->LU.to(device_);
+  return lu;
+}
+
+template <Real T>
+void CudaPrimitives<T>::lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) const {
+  const LuFactors there{on_host<float>(lu.LU), lu.pivots, lu.scale};
+  Matrix<T> columns = on_host<T>(X);
+  lowrank::lu_solve<T>(there, transpose, columns);
+  lowrank::copy<T>(columns, X);
 }
 
 /// A = Q·R first, so that only an n×n matrix is left to be made bidiagonal (Chan 1982).
@@ -196,10 +224,13 @@ ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T> A, Vectors vectors, S
   return result;
 }
 
-#define LOWRANK_INSTANTIATE(T)                                                                    \
-  template Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T>) const;                 \
-  template PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T>) const;                 \
-  template ThinSvd<T> CudaPrimitives<T>::tall_svd(MatrixView<const T>, Vectors, SvdDriver) const; \
+#define LOWRANK_INSTANTIATE(T)                                                                         \
+  template Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T>) const;                      \
+  template PivotedQr<T> CudaPrimitives<T>::pivoted_qr(MatrixView<const T>, double) const;              \
+  template std::optional<Matrix<double>> CudaPrimitives<T>::upper_inverse(MatrixView<const T>) const;  \
+  template std::optional<LuFactors> CudaPrimitives<T>::lu_in_float(MatrixView<const T>, double) const; \
+  template void CudaPrimitives<T>::lu_solve(const LuFactors&, Transpose, MatrixView<T>) const;         \
+  template ThinSvd<T> CudaPrimitives<T>::tall_svd(MatrixView<const T>, Vectors, SvdDriver) const;      \
   template ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T>, Vectors, SvdDriver) const;
 LOWRANK_INSTANTIATE(float)
 LOWRANK_INSTANTIATE(double)

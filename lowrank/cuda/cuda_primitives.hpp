@@ -19,7 +19,10 @@ class CudaPrimitives final : public Primitives<T> {
   Matrix<double> gram(MatrixView<const T> X) const override;
   void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const override;
   Matrix<double> householder_qr(MatrixView<T> X) const override;
-  PivotedQr<T> pivoted_qr(MatrixView<const T> A) const override;
+  PivotedQr<T> pivoted_qr(MatrixView<const T> A, double tolerance) const override;
+  std::optional<Matrix<double>> upper_inverse(MatrixView<const T> R) const override;
+  std::optional<LuFactors> lu_in_float(MatrixView<const T> A, double scale) const override;
+  void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) const override;
   ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const override;
   double frobenius_norm(MatrixView<const T> X) const override;
   std::vector<double> column_norms(MatrixView<const T> X) const override;

@@ -128,7 +128,7 @@ TEST_CASE_TEMPLATE("rank: the LU proves nothing that is not so", T, float, doubl
           // A Ritz value: never below, and close while float's LU tells the last direction from the others.
           const double rounding = 8 * check::eps<T>;
           CHECK(found->sigma_rank >= 0.99 * least - rounding);
-          CHECK(found->sigma_rank <= (least > 1e-5 ? 1.01 : 2) * least + rounding);
+          CHECK(found->sigma_rank <= (least > 1e-5 ? 1.01 : 5) * least + rounding);
         } else {
           CHECK(least < 1e-3);
           CHECK(!why.empty());
