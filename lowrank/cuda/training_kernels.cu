@@ -210,7 +210,7 @@ constexpr int sweep_rows = 4, block_rows = warps * sweep_rows;
 /// shared memory; blocks of the first columns let the biases follow.
 template <class T, int N>
 __global__ void sweep_kernel(SweepWork<T> work, OptimizerRule options, const Clock* clock) {
-  extern __shared__ unsigned char memory[];
+  extern __shared__ __align__(16) unsigned char memory[];
   T* const dY = reinterpret_cast<T*>(memory);  // [batch, block_rows]
   __shared__ Rule<T> rule;
   const std::int64_t block_row = static_cast<std::int64_t>(blockIdx.y) * block_rows;
