@@ -85,7 +85,7 @@ struct RuleVectors {
 /// within a few units of the last place: the exact instructions are slower than the memory. v = 0 counts as the
 /// smallest normal number.
 template <class D>
-HWY_INLINE hn::Vec<D> OverRoot(D d, hn::Vec<D> a, hn::Vec<D> v, const RuleVectors<D>& rule) {
+HWY_INLINE hn::Vec<D> OverRoot([[maybe_unused]] D d, hn::Vec<D> a, hn::Vec<D> v, const RuleVectors<D>& rule) {
 #if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
   if constexpr (std::is_same_v<hn::TFromD<D>, float>) {
     v = hn::Max(v, hn::Set(d, std::numeric_limits<float>::min()));
