@@ -10,7 +10,7 @@ pc=$(find "$prefix" -name lowrank.pc)
 root=$(sed -n 's/^prefix=//p' "$pc")
 sed -i "s|^prefix=.*|prefix=$prefix$root|" "$pc"
 flags=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --cflags --libs lowrank)
-sed -n '/^```cpp$/,/^```$/p' "$here/../../README.md" | sed '/^```/d' > "$prefix/readme.cpp"
+sed -n '/^```cpp$/,/^```$/{/^```/!p;/^```$/q}' "$here/../../README.md" > "$prefix/readme.cpp"  # The first one.
 for program in "$here/main.cpp" "$prefix/readme.cpp"; do
   ${CXX:-g++} -std=c++20 -Wall -Wextra -Werror "$program" $flags -o "$prefix/program"
   LD_LIBRARY_PATH=$(dirname "$(dirname "$pc")") "$prefix/program"
