@@ -182,7 +182,7 @@ TEST_CASE_TEMPLATE("upper_inverse: R⁻¹ without a look below the diagonal, or 
 
 TEST_CASE_TEMPLATE("lu_in_float: solves with A and its transpose to float's accuracy", T, float, double) {
   const double far = std::is_same_v<T, float> ? 1e30 : 1e200;
-  for (const Index n : {1, 30, 256, 300, 600})
+  for (const Index n : {1, 30, 256, 300})
     for (const Order order : orders)
       for (const double scale : {1.0, far, 1 / far}) {
         std::vector<double> sigma = decaying(n + 1, 2, 0.05);
