@@ -46,7 +46,7 @@ void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<cons
   }
   if constexpr (std::is_same_v<T, float>)
     if (amx::suits(A, B)) {
-      for (const amx::Rows& rows : amx::multiply<float>(alpha, A, B, beta, C))
+      for (const amx::Rows& rows : amx::multiply(alpha, A, B, beta, C))
         multiply_ordinary<T>(alpha, A.middle_rows(rows.first, rows.count), B, beta,
                              C.middle_rows(rows.first, rows.count));
       return;

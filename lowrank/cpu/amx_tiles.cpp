@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <lowrank/cpu/amx_tiles.hpp>
+
+#ifdef LOWRANK_HAS_AMX
+#include <immintrin.h>
+
+// GCC's own headers use variables that are undefined on purpose (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+
+namespace lowrank::amx {
+namespace {
+
+/// Upper halves of 2^-90 and 2^90.
+constexpr std::uint16_t kLeast = 0x1280, kGreatest = 0x6c80;
+
+LOWRANK_AMX inline __m512i upper_pairs(__m512i a, __m512i b) {
+  // Upper halves of b stay, those of a move down: b & M | (a >> 16) & ~M.
+  return _mm512_ternarylogic_epi32(_mm512_set1_epi32(-65536), b, _mm512_srli_epi32(a, 16), 0xca);
+}
+
+/// 16 pairs (a, b) cut into three planes, `to` + 0, 1 and 2 tiles; `most` gathers the largest upper half of each lane.
+/// Rounding to nearest, the remainders exact.
+LOWRANK_AMX inline void split(__m512 a, __m512 b, char* to, __m512i& most) {
+  const __m512i half = _mm512_set1_epi32(0x8000), mask = _mm512_set1_epi32(-65536);
+  const __m512i raw = upper_pairs(_mm512_castps_si512(a), _mm512_castps_si512(b));
+  most = _mm512_max_epu16(most, _mm512_and_si512(raw, _mm512_set1_epi16(0x7fff)));
+  for (int plane = 0; plane < 2; ++plane) {
+    const __m512i ha = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(a), half), mask);
+    const __m512i hb = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(b), half), mask);
+    _mm512_store_si512(to + plane * kTileBytes, upper_pairs(ha, hb));
+    a = _mm512_sub_ps(a, _mm512_castsi512_ps(ha));
+    b = _mm512_sub_ps(b, _mm512_castsi512_ps(hb));
+  }
+  _mm512_store_si512(to + 2 * kTileBytes, upper_pairs(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+
+/// 16 entries, of which the first `count` are there and the others 0.
+LOWRANK_AMX inline __m512 load(const float* p, Index count) {
+  if (count >= 16) return _mm512_loadu_ps(p);
+  return count <= 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(static_cast<__mmask16>((1 << count) - 1), p);
+}
+/// The same, `stride` entries apart.
+LOWRANK_AMX inline __m512 load(const float* p, Index count, Index stride) {
+  if (stride == 1) return load(p, count);
+  alignas(64) float entries[16] = {};
+  for (Index i = 0; i < std::min<Index>(count, 16); ++i) entries[i] = p[i * stride];
+  return _mm512_load_ps(entries);
+}
+
+/// Whether a line whose largest upper halves are `most` may go through the unit.
+LOWRANK_AMX inline bool in_range(__m512i most) {
+  if (_mm512_cmpgt_epu16_mask(most, _mm512_set1_epi16(kGreatest)) != 0) return false;
+  return _mm512_cmpge_epu16_mask(most, _mm512_set1_epi16(kLeast)) != 0 || _mm512_test_epi16_mask(most, most) == 0;
+}
+/// The same for 16 lines, one a lane of 32 bits.
+LOWRANK_AMX inline bool lanes_in_range(__m512i most) {
+  most = _mm512_max_epu16(most, _mm512_rol_epi32(most, 16));
+  const __m512i small = _mm512_set1_epi16(kLeast);
+  return _mm512_cmpgt_epu16_mask(most, _mm512_set1_epi16(kGreatest)) == 0 &&
+         (_mm512_cmplt_epu16_mask(most, small) & _mm512_test_epi16_mask(most, most)) == 0;
+}
+
+}  // namespace
+
+LOWRANK_AMX bool convert_rows(MatrixView<const float> A, Index padded, char* to) {
+  const Index steps = (A.cols() + kStepDepth - 1) / kStepDepth;
+  bool fits = true;
+  for (Index i = 0; i < padded; ++i) {
+    const float* row = A.data() + i * A.ld();
+    const Index depth = i < A.rows() ? A.cols() : 0;
+    char* line = to + i / kLines * kSteps * kStepBytes + i % kLines * 64;
+    __m512i most = _mm512_setzero_si512();
+    for (Index s = 0; s < steps; ++s) {
+      const Index l = s * kStepDepth;
+      split(load(row + l, depth - l), load(row + l + 16, depth - l - 16), line + s * kStepBytes, most);
+    }
+    fits = fits && in_range(most);
+  }
+  return fits;
+}
+
+LOWRANK_AMX bool convert_columns(MatrixView<const float> A, Index padded, char* to) {
+  const Index steps = (A.cols() + kStepDepth - 1) / kStepDepth, groups = padded / kLines;
+  __m512i most[16];
+  for (Index g = 0; g < groups; ++g) most[g] = _mm512_setzero_si512();
+  for (Index s = 0; s < steps; ++s)
+    for (Index p = 0; p < kLines; ++p) {
+      const Index l = s * kStepDepth + p;
+      const Index first = l < A.cols() ? A.rows() : 0, second = l + 16 < A.cols() ? A.rows() : 0;
+      for (Index g = 0; g < groups; ++g)
+        split(load(A.data() + l * A.ld() + g * kLines, first - g * kLines),
+              load(A.data() + (l + 16) * A.ld() + g * kLines, second - g * kLines),
+              to + (g * kSteps + s) * kStepBytes + p * 64, most[g]);
+    }
+  bool fits = true;
+  for (Index g = 0; g < groups; ++g) fits = fits && lanes_in_range(most[g]);
+  return fits;
+}
+
+namespace {
+
+LOWRANK_AMX std::uint32_t largest_bits(const float* x, Index n) {
+  std::uint32_t most = 0;
+  for (Index i = 0; i < n; ++i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    most = std::max(most, bits & 0x7fffffffU);
+  }
+  return most;
+}
+LOWRANK_AMX void largest_bits(MatrixView<const float> X, std::uint32_t* most) {
+  for (Index l = 0; l < X.rows(); ++l)
+    for (Index j = 0; j < X.cols(); ++j) {
+      std::uint32_t bits;
+      std::memcpy(&bits, X.data() + l * X.ld() + j, sizeof bits);
+      most[j] = std::max(most[j], bits & 0x7fffffffU);
+    }
+}
+
+}  // namespace
+
+std::vector<float> largest_entries(MatrixView<const float> X) {
+  std::vector<std::uint32_t> bits(static_cast<std::size_t>(X.cols()), 0);
+  if (X.order() == Order::col_major) {
+#pragma omp parallel for schedule(static)
+    for (Index j = 0; j < X.cols(); ++j) bits[static_cast<std::size_t>(j)] = largest_bits(&X(0, j), X.rows());
+  } else {
+    largest_bits(X, bits.data());
+  }
+  std::vector<float> largest(bits.size());
+  for (std::size_t j = 0; j < bits.size(); ++j) {
+    if (bits[j] >= 0x7f800000U) return {};
+    std::memcpy(&largest[j], &bits[j], sizeof(float));
+  }
+  return largest;
+}
+
+namespace {
+
+LOWRANK_AMX void pack(MatrixView<const float> X, bool by_columns, Panel& panel, Index g, Index s) {
+  const bool col_major = X.order() == Order::col_major;
+  const Index down = col_major ? 1 : X.ld(), right = col_major ? X.ld() : 1;
+  const Index l0 = s * kStepDepth, j0 = g * kLines, depth = X.rows() - l0, cols = X.cols() - j0;
+  const float* from = X.data() + l0 * down + j0 * right;
+  const float* power = panel.power.data() + j0;
+  __m512i unused = _mm512_setzero_si512();
+  for (Index p = 0; p < kLines; ++p) {
+    const Index first = by_columns ? (p < depth ? cols : 0) : (p < cols ? depth : 0);
+    const Index second = by_columns ? (p + 16 < depth ? cols : 0) : first - 16;
+    const float* a = from + p * (by_columns ? down : right);
+    const Index stride = by_columns ? right : down;
+    const __m512 scale = by_columns ? _mm512_loadu_ps(power) : _mm512_set1_ps(power[p]);
+    split(_mm512_scalef_ps(load(a, first, stride), scale), _mm512_scalef_ps(load(a + 16 * down, second, stride), scale),
+          panel.at(g, s) + p * 64, unused);
+  }
+}
+
+}  // namespace
+
+Panel packed_panel(MatrixView<const float> X, const float* largest, bool by_columns) {
+  const Index steps = (X.rows() + kStepDepth - 1) / kStepDepth, groups = (X.cols() + kLines - 1) / kLines;
+  const std::size_t width = static_cast<std::size_t>(groups * kLines);
+  Panel panel{steps, groups, std::vector<float>(width, 0.0F), std::vector<float>(width, 1.0F), {}};
+  panel.tiles = Matrix<float>(checked_product(steps * groups, kStepBytes / 4), 1);
+  for (std::size_t j = 0; j < static_cast<std::size_t>(X.cols()); ++j) {
+    if (largest[j] == 0) continue;
+    const int exponent = std::ilogb(largest[j]);
+    panel.power[j] = static_cast<float>(-exponent);
+    panel.inverse[j] = std::ldexp(1.0F, exponent);
+  }
+#pragma omp parallel for schedule(static) collapse(2)
+  for (Index g = 0; g < groups; ++g)
+    for (Index s = 0; s < steps; ++s) pack(X, by_columns, panel, g, s);
+  return panel;
+}
+
+}  // namespace lowrank::amx
+
+#endif
