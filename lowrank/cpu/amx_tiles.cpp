@@ -7,9 +7,11 @@
 #ifdef LOWRANK_HAS_AMX
 #include <immintrin.h>
 
+#ifndef __clang__
 // GCC's own headers use variables that are undefined on purpose (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 
 namespace lowrank::amx {
 namespace {

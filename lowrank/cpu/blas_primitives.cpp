@@ -59,8 +59,9 @@ Matrix<double> HostPrimitives<T>::gram(MatrixView<const T> X) const {
   const Index k = X.cols();
   Matrix<double> G(k, k);
   std::fill_n(G.data(), G.size(), 0.0);
+  if (X.empty()) return G;
   // Rows are taken in blocks: a block of float is widened to double first, and each block is hot in cache.
-  const Index block = std::clamp<Index>((Index{1} << 17) / std::max<Index>(k, 1), 64, 4096);
+  const Index block = std::clamp<Index>((Index{1} << 17) / k, 64, 4096);
   std::vector<double> wide(std::is_same_v<T, float> ? static_cast<std::size_t>(block * k) : 0);
   for (Index i = 0; i < X.rows(); i += block) {
     const Index rows = std::min(block, X.rows() - i);

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
-#include <hwy/targets.h>
 
 #include <cmath>
+#include <instruction_sets.hpp>
 #include <limits>
 #include <lowrank/core/primitives.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
@@ -45,12 +45,6 @@ double worst_ratio(T alpha, MatrixView<const T> A, MatrixView<const T> X, T beta
   return worst;
 }
 
-/// The dispatch goes to this instruction set; 0 goes back to the best one.
-void use(std::int64_t target) {
-  hwy::SetSupportedTargetsForTest(target);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
 template <Real T>
 void check_all_shapes() {
   const std::vector<std::pair<Index, Index>> sizes = {{1, 1},    {23, 130},  {24, 128}, {25, 127},
@@ -79,15 +73,10 @@ void check_all_shapes() {
 }  // namespace
 
 TEST_CASE("panel_multiply: every remainder, order and leading dimension against plain sums, on every instruction set") {
-  for (const int64_t target :
-       {static_cast<int64_t>(HWY_AVX3), static_cast<int64_t>(HWY_AVX2), static_cast<int64_t>(HWY_SSE4)}) {
-    if ((hwy::SupportedTargets() & target) == 0) continue;
-    use(target);
-    CAPTURE(hwy::TargetName(target));
+  for_each_instruction_set([] {
     check_all_shapes<float>();
     check_all_shapes<double>();
-    use(0);
-  }
+  });
 }
 
 TEST_CASE("panel_multiply: beta = 0 does not read C, and the threads do not show") {

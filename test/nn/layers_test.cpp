@@ -1,4 +1,5 @@
 #include <array>
+#include <instruction_sets.hpp>
 #include <lowrank/cpu/host_training.hpp>
 #include <lowrank/nn/storage.hpp>
 
@@ -171,29 +172,33 @@ constexpr Index shapes[][4] = {{10, 100, 78, 1}, {1, 1, 1, 0},     {3, 10, 200, 
 
 TEST_CASE_TEMPLATE("a linear layer's way forward agrees with the sums entry by entry", T, float, double) {
   const double eps = std::numeric_limits<T>::epsilon();
-  for (const auto& [batch, out, in, rank] : shapes)
-    for (const Activation f : {Activation::identity, Activation::relu}) {
-      CAPTURE(batch);
-      CAPTURE(out);
-      CAPTURE(in);
-      Case<T> layer(batch, out, in, rank);
-      CHECK(forward_error(layer, f) < 20 * eps * std::sqrt(static_cast<double>(in)));
-    }
+  for_each_instruction_set([&] {
+    for (const auto& [batch, out, in, rank] : shapes)
+      for (const Activation f : {Activation::identity, Activation::relu}) {
+        CAPTURE(batch);
+        CAPTURE(out);
+        CAPTURE(in);
+        Case<T> layer(batch, out, in, rank);
+        CHECK(forward_error(layer, f) < 20 * eps * std::sqrt(static_cast<double>(in)));
+      }
+  });
 }
 
 TEST_CASE_TEMPLATE("a linear layer's way back agrees with the sums entry by entry", T, float, double) {
   const double eps = std::numeric_limits<T>::epsilon();
-  for (const auto& [batch, out, in, rank] : shapes)
-    for (const UpdateRule rule : {UpdateRule::adam, UpdateRule::sgd})
-      for (const auto& [trained, wanted] : {std::pair(true, true), {true, false}, {false, true}}) {
-        CAPTURE(batch);
-        CAPTURE(out);
-        CAPTURE(in);
-        CAPTURE(trained);
-        CAPTURE(wanted);
-        Case<T> layer(batch, out, in, rank);
-        CHECK(backward_error(layer, {.rule = rule, .lr = 0.1}, trained, wanted) < 50 * eps);
-      }
+  for_each_instruction_set([&] {
+    for (const auto& [batch, out, in, rank] : shapes)
+      for (const UpdateRule rule : {UpdateRule::adam, UpdateRule::sgd})
+        for (const auto& [trained, wanted] : {std::pair(true, true), {true, false}, {false, true}}) {
+          CAPTURE(batch);
+          CAPTURE(out);
+          CAPTURE(in);
+          CAPTURE(trained);
+          CAPTURE(wanted);
+          Case<T> layer(batch, out, in, rank);
+          CHECK(backward_error(layer, {.rule = rule, .lr = 0.1}, trained, wanted) < 50 * eps);
+        }
+  });
 }
 
 TEST_CASE("small batches give the same bits with any number of threads") {
