@@ -32,7 +32,8 @@ struct RankResult {
   bool certified = false;
   /// From below where a large matrix was decided by "lu" or "qr", as a rule within 1 %.
   double sigma_max = 0;
-  /// σ_r, the smallest that counts (0 for rank 0); where "qr" found less than full rank, a lower bound.
+  /// σ_r, the smallest that counts (0 for rank 0); where "qr" found less than full rank, a lower bound; by "lu" a Ritz
+  /// value from above, within 1 % unless σ_r / σ₁ comes near float's rounding.
   double sigma_rank = 0;
   double sigma_next = 0;   ///< σ_{r+1}, or an upper bound of it; 0 when r = min(m, n)
   double stable_rank = 0;  ///< ‖A‖_F² / σ₁²
