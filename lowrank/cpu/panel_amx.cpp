@@ -312,7 +312,7 @@ namespace lowrank::amx {
 
 bool suits(MatrixView<const float> A, MatrixView<const float> X) {
   // The measured crossover: of a matrix by rows the fused multiply-adds make as much.
-  if (A.order() == Order::row_major || A.rows() < 192 || A.cols() < 192 || X.cols() < 32) return false;
+  if (A.order() == Order::row_major || A.rows() < 192 || A.cols() < 192 || X.cols() <= 32) return false;
   return available();
 }
 
