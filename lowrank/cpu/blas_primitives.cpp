@@ -26,7 +26,7 @@ void make_diagonal_positive(MatrixView<T> Q, Matrix<double>& R) {
 /// By panel_multiply or OpenBLAS.
 template <Real T>
 void multiply_ordinary(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
-  if (panel_multiply_suits<T>(A, B)) return panel_multiply<T>(alpha, A, B, beta, C);
+  if (panel_multiply_suits<T>(A, B)) return panel_multiply<T, T>(alpha, A, B, beta, C);
   const auto transposed = [&](const MatrixView<const T>& X) {
     return X.order() == C.order() ? CblasNoTrans : CblasTrans;
   };

@@ -1,137 +1,26 @@
-#include <lowrank/cpu/panel_multiply.hpp>
-
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "lowrank/cpu/panel_multiply.cpp"
-#include <hwy/foreach_target.h>
-// After foreach_target.h.
-#include <hwy/highway.h>
+#include <hwy/base.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstddef>
+#include <atomic>
 #include <cstring>
-
-HWY_BEFORE_NAMESPACE();
-namespace lowrank {
-namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-/// Rows of A go through the kernel in strips of this height, a multiple of every R below.
-constexpr int kStrip = 24;
-
-/// Registers: with 32 of them 24 hold sums, with 16 it is 12. A group of V vectors of columns goes with R rows of A.
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
-constexpr int kSums = 24, kMaxVectors = 4;
-#else
-constexpr int kSums = 12, kMaxVectors = 3;
-#endif
-
-/// C (R rows, stride ldc) += a·x over `depth`: a(i, l) at a[i·a_row + l·a_col], x by rows of V vectors without gaps.
-template <int V, class T>
-HWY_INLINE void MicroKernel(const T* HWY_RESTRICT a, std::size_t a_row, std::size_t a_col, const T* HWY_RESTRICT x,
-                            std::size_t depth, T* HWY_RESTRICT c, std::size_t ldc) {
-  constexpr int R = kSums / V;
-  const hn::ScalableTag<T> d;
-  using Vector = hn::Vec<decltype(d)>;
-  const std::size_t lanes = hn::Lanes(d);
-  Vector sum[R][V];
-#pragma GCC unroll 24
-  for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) sum[i][v] = hn::Zero(d);
-  for (std::size_t l = 0; l < depth; ++l) {
-    Vector row[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) row[v] = hn::Load(d, x + v * lanes);
-    x += V * lanes;
-#pragma GCC unroll 24
-    for (int i = 0; i < R; ++i) {
-      const Vector entry = hn::Set(d, a[i * a_row]);
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sum[i][v] = hn::MulAdd(entry, row[v], sum[i][v]);
-    }
-    a += a_col;
-  }
-#pragma GCC unroll 24
-  for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      T* at = c + i * ldc + v * lanes;
-      hn::Store(hn::Add(hn::Load(d, at), sum[i][v]), d, at);
-    }
-}
-
-/// A strip of kStrip rows of A against one group of columns.
-template <int V, class T>
-void Group(const T* a, std::size_t a_row, std::size_t a_col, const T* x, std::size_t depth, T* c, std::size_t ldc) {
-  constexpr int R = kSums / V;
-  for (int i = 0; i < kStrip; i += R) MicroKernel<V>(a + i * a_row, a_row, a_col, x, depth, c + i * ldc, ldc);
-}
-
-template <class T>
-void GroupOf(int vectors, const T* a, std::size_t a_row, std::size_t a_col, const T* x, std::size_t depth, T* c,
-             std::size_t ldc) {
-  switch (vectors) {
-    case 1:
-      return Group<1>(a, a_row, a_col, x, depth, c, ldc);
-    case 2:
-      return Group<2>(a, a_row, a_col, x, depth, c, ldc);
-    case 3:
-      return Group<3>(a, a_row, a_col, x, depth, c, ldc);
-    default:
-      if constexpr (kMaxVectors >= 4) return Group<4>(a, a_row, a_col, x, depth, c, ldc);
-  }
-}
-
-void GroupF32(int vectors, const float* a, std::size_t a_row, std::size_t a_col, const float* x, std::size_t depth,
-              float* c, std::size_t ldc) {
-  GroupOf(vectors, a, a_row, a_col, x, depth, c, ldc);
-}
-void GroupF64(int vectors, const double* a, std::size_t a_row, std::size_t a_col, const double* x, std::size_t depth,
-              double* c, std::size_t ldc) {
-  GroupOf(vectors, a, a_row, a_col, x, depth, c, ldc);
-}
-
-/// Bytes of a vector and the most vectors in a group.
-void Shape(std::size_t* bytes, int* most) {
-  *bytes = hn::Lanes(hn::ScalableTag<float>()) * sizeof(float);
-  *most = kMaxVectors;
-}
-
-}  // namespace HWY_NAMESPACE
-}  // namespace lowrank
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-
 #include <lowrank/core/matrix.hpp>
+#include <lowrank/cpu/panel_kernel.hpp>
+#include <lowrank/cpu/panel_multiply.hpp>
 
 namespace lowrank {
 namespace {
 
-HWY_EXPORT(GroupF32);
-HWY_EXPORT(GroupF64);
-HWY_EXPORT(Shape);
+Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
-void group(int vectors, const float* a, std::size_t a_row, std::size_t a_col, const float* x, std::size_t depth,
-           float* c, std::size_t ldc) {
-  HWY_DYNAMIC_DISPATCH(GroupF32)(vectors, a, a_row, a_col, x, depth, c, ldc);
-}
-void group(int vectors, const double* a, std::size_t a_row, std::size_t a_col, const double* x, std::size_t depth,
-           double* c, std::size_t ldc) {
-  HWY_DYNAMIC_DISPATCH(GroupF64)(vectors, a, a_row, a_col, x, depth, c, ldc);
-}
-
-/// How the columns of a panel are cut: groups of up to `most` vectors, as even as can be.
+/// How the columns of a panel are cut: groups of as many vectors as the kernels take at most, as even as can be.
 template <Real T>
 struct Columns {
   Index lanes, vectors, groups, width;
-  explicit Columns(Index k) {
-    std::size_t bytes = 0;
-    int most = 0;
-    HWY_DYNAMIC_DISPATCH(Shape)(&bytes, &most);
-    lanes = static_cast<Index>(bytes / sizeof(T));
+  Columns(Index k, const panel::Shape& shape) {
+    lanes = shape.vector_bytes / static_cast<Index>(sizeof(T));
     vectors = (k + lanes - 1) / lanes;
-    groups = (vectors + most - 1) / most;
+    groups = (vectors + shape.most_vectors - 1) / shape.most_vectors;
     width = vectors * lanes;
   }
   Index first(Index g) const { return g * vectors / groups; }
@@ -159,60 +48,108 @@ void pack_panel(MatrixView<const T> X, const Columns<T>& columns, T* packed) {
     }
 }
 
-/// A block of A as it meets the kernel: `rows` of the result and `depth` of the sum at a time. Copied, so that its
-/// strips lie close together whatever A's leading dimension is (powers of two would fight for the same cache lines).
+/// Terms of a sum that meet the kernels at a time: a strip of A and a group of X fit the first-level cache together.
+constexpr Index kDepth = 96;
+
+/// Rows of C that are computed at a time: their sums, the block of A and the next one fit the second-level cache; and
+/// so many blocks that the threads end together.
 template <Real T>
+Index block_rows(Index m, Index width, Index strip) {
+  const long reported = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  const Index cache = reported > 0 ? reported : Index{512} << 10;
+  const Index per_row = 2 * kDepth * static_cast<Index>(sizeof(T)) + width * static_cast<Index>(sizeof(T));
+  const Index fit = std::clamp<Index>(cache * 3 / 4 / per_row, 48, 480);
+  const Index rounds = 4 * threads();
+  const Index blocks = m >= 96 * rounds ? std::max(round_up((m + fit - 1) / fit, threads()), rounds)
+                                        : round_up((m + fit - 1) / fit, threads());
+  return round_up((m + blocks - 1) / blocks, strip);
+}
+
+/// A block of A as it meets the kernels. Copied, so that its strips lie close together whatever A's leading dimension
+/// is (powers of two would fight for the same cache lines). That is done in chunks of a few rows or columns between the
+/// products with the block before, and their memory is asked for still earlier, so that reading overlaps computing.
+template <Real S, Real T>
 class Block {
  public:
-  static constexpr Index strip = 24;
-  Index rows, depth;
+  Block(Order order, Index rows, Index strip)
+      : by_rows_(order == Order::row_major), strip_(strip), copy_(rows / strip * strip_pitch(strip), 1) {}
 
-  /// For sums of `width` columns. Rows of a row-major A are read along the sum, 128 entries at a time; columns of a
-  /// column-major one along the rows, in runs as long as the sums leave room for in the second-level cache.
-  Block(Order order, Index width) : order_(order) {
-    constexpr Index cache = Index{320} << 10;
-    const Index fit = cache / (width * static_cast<Index>(sizeof(T)));
-    rows = order == Order::row_major ? 4 * strip : std::clamp<Index>(fit / strip, 12, 64) * strip;
-    depth = order == Order::row_major ? 128 : std::clamp<Index>(128 * 16 * strip / rows, 48, 128);
-    copy_ = Matrix<T>((depth + gap) * rows, 1);
+  /// A is to be loaded within `steps` steps.
+  void begin(MatrixView<const S> A, Index steps) {
+    A_ = A;
+    rows_ = round_up(A.rows(), strip_);
+    for (Index i = by_rows_ ? A.rows() : rows_; i < rows_; ++i) std::fill_n(row(i), A.cols(), T(0));
+    const Index lines_of_run = lines((by_rows_ ? A.cols() : A.rows()) * static_cast<Index>(sizeof(S)));
+    steps_of_chunk_ = std::max<Index>(steps / ((runs() + kChunk - 1) / kChunk), 1);
+    lines_of_step_ = (lines_of_run * kChunk + steps_of_chunk_ - 1) / steps_of_chunk_;
+    fetched_run_ = fetched_line_ = loaded_ = steps_ = 0;
+    lines_of_run_ = lines_of_run;
   }
+  /// A few lines are asked for; now and then a chunk is loaded.
+  void step() {
+    fetch(lines_of_step_);
+    if (++steps_ % steps_of_chunk_ == 0) load(kChunk);
+  }
+  void finish() { load(runs()); }
 
-  void load(MatrixView<const T> A) {
-    padded_ = (A.rows() + strip - 1) / strip * strip;
-    depth_ = A.cols();
-    if (order_ == Order::row_major) {
-      // Row by row: entry (i, l) at i·(depth + gap) + l.
-      for (Index i = 0; i < A.rows(); ++i) std::copy_n(A.data() + i * A.ld(), depth_, copy_.data() + i * (depth + gap));
-      for (Index i = A.rows(); i < padded_; ++i) std::fill_n(copy_.data() + i * (depth + gap), depth_, T(0));
-    } else {
-      // Strip by strip, each column by column: entry (i, l) of a strip at l·strip + i.
-      for (Index l = 0; l < depth_; ++l)
-        for (Index i = 0; i < padded_; i += strip) {
-          const T* from = A.data() + l * A.ld() + i;
-          T* to = copy_.data() + i * depth_ + l * strip;
-          const Index real = std::min(strip, A.rows() - i);
-          if (real == strip) {
-            std::memcpy(to, from, strip * sizeof(T));
-          } else {
-            std::copy_n(from, real, to);
-            std::fill(to + real, to + strip, T(0));
-          }
-        }
-    }
-  }
-
-  Index padded_rows() const { return padded_; }
-  const T* strip_at(Index i) const {
-    return copy_.data() + (order_ == Order::row_major ? i * (depth + gap) : i * depth_);
-  }
-  Index row_step() const { return order_ == Order::row_major ? depth + gap : 1; }
-  Index col_step() const { return order_ == Order::row_major ? 1 : strip; }
+  MatrixView<const S> source() const { return A_; }
+  Index rows() const { return rows_; }
+  const T* strip_at(Index i) const { return copy_.data() + i / strip_ * strip_pitch(strip_); }
+  Index row_step() const { return by_rows_ ? kDepth + kGap : 1; }
+  Index col_step() const { return by_rows_ ? 1 : strip_; }
 
  private:
-  static constexpr Index gap = 64 / sizeof(T);
-  Order order_;
+  /// A cache line, so that neither rows nor strips are a power of two apart.
+  static constexpr Index kGap = 64 / sizeof(T);
+  /// Rows or columns that are copied together.
+  static constexpr Index kChunk = 16;
+  static constexpr Index strip_pitch(Index strip) { return strip * (kDepth + kGap) + kGap; }
+
+  T* row(Index i) { return copy_.data() + i / strip_ * strip_pitch(strip_) + i % strip_ * (kDepth + kGap); }
+  Index runs() const { return by_rows_ ? A_.rows() : A_.cols(); }
+  static Index lines(Index bytes) { return (bytes + 63) / 64; }
+
+  void fetch(Index count) {
+    for (; count > 0 && fetched_run_ < runs(); --count) {
+      // Into the second-level cache: the first one holds what is being computed with.
+      __builtin_prefetch(reinterpret_cast<const char*>(A_.data() + fetched_run_ * A_.ld()) + fetched_line_ * 64, 0, 2);
+      if (++fetched_line_ == lines_of_run_) fetched_line_ = 0, ++fetched_run_;
+    }
+  }
+  void load(Index count) {
+    const Index end = std::min(loaded_ + count, runs());
+    for (; loaded_ < end; ++loaded_) {
+      const S* from = A_.data() + loaded_ * A_.ld();
+      // Entry (i, l) by rows at i·(kDepth + kGap) + l, by columns at l·strip + i of its strip.
+      if (by_rows_)
+        convert(from, A_.cols(), row(loaded_));
+      else
+        strip_ == 12 ? load_column<12>(from) : load_column<24>(from);
+    }
+  }
+  static void convert(const S* from, Index n, T* to) {
+    if constexpr (std::is_same_v<S, T>)
+      std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
+    else
+      for (Index i = 0; i < n; ++i) to[i] = static_cast<T>(from[i]);
+  }
+  /// The height is a constant, so that a strip's part is copied in a few instructions.
+  template <Index Strip>
+  void load_column(const S* from) {
+    const Index whole = A_.rows() / Strip * Strip, rest = A_.rows() - whole;
+    T* to = copy_.data() + loaded_ * Strip;
+    for (Index i = 0; i < whole; i += Strip, to += strip_pitch(Strip)) convert(from + i, Strip, to);
+    if (rest == 0) return;
+    convert(from + whole, rest, to);
+    std::fill_n(to + rest, Strip - rest, T(0));
+  }
+
+  bool by_rows_;
+  Index strip_;
   Matrix<T> copy_;
-  Index padded_ = 0, depth_ = 0;
+  MatrixView<const S> A_;
+  Index rows_ = 0, loaded_ = 0, fetched_run_ = 0, fetched_line_ = 0;
+  Index steps_ = 0, steps_of_chunk_ = 1, lines_of_step_ = 0, lines_of_run_ = 0;
 };
 
 /// C = alpha·S + beta·C for a tile S by rows.
@@ -231,56 +168,75 @@ void store_tile(T alpha, const T* S, Index lds, T beta, MatrixView<T> C) {
 
 }  // namespace
 
-template <Real T>
-void panel_multiply(T alpha, MatrixView<const T> A, MatrixView<const T> X, T beta, MatrixView<T> C) {
+template <Real S, Real T>
+void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T beta, MatrixView<T> C) {
   const Index m = A.rows(), n = A.cols();
-  const Columns<T> columns(X.cols());
+  if (C.empty()) return;
+  const panel::Shape shape = panel::shape();
+  const Columns<T> columns(X.cols(), shape);
   Matrix<T> packed(checked_product(n, columns.width), 1);
   pack_panel<T>(X, columns, packed.data());
 
+  const Index height = block_rows<T>(m, columns.width, shape.strip), blocks = (m + height - 1) / height;
+  std::atomic<Index> counter{0};
 #pragma omp parallel
   {
-    Block<T> block(A.order(), columns.width);
-    Matrix<T> sums(block.rows * columns.width, 1);
-#pragma omp for schedule(dynamic, 1)
-    for (Index i0 = 0; i0 < m; i0 += block.rows) {
-      const Index rows = std::min(block.rows, m - i0);
+    Block<S, T> first(A.order(), height, shape.strip), second(A.order(), height, shape.strip);
+    Block<S, T>*present = &first, *coming = &second;
+    Matrix<T> sums(height * columns.width, 1);
+    const auto cut = [&](Index b, Index l) {
+      return A.block(b * height, l, std::min(height, m - b * height), std::min(kDepth, n - l));
+    };
+    Index b = counter++;
+    if (b < blocks) {
+      present->begin(cut(b, 0), 1);
+      present->finish();
+    }
+    for (Index next = 0; b < blocks; b = next) {
+      next = counter++;
       std::fill_n(sums.data(), sums.size(), T(0));
-      for (Index l0 = 0; l0 < n; l0 += block.depth) {
-        const Index depth = std::min(block.depth, n - l0);
-        block.load(A.block(i0, l0, rows, depth));
+      for (Index l0 = 0; l0 < n; l0 += kDepth) {
+        const bool more = l0 + kDepth < n || next < blocks;
+        if (more)
+          coming->begin(l0 + kDepth < n ? cut(b, l0 + kDepth) : cut(next, 0),
+                        present->rows() / shape.strip * columns.groups);
+        const Index depth = present->source().cols();
         for (Index g = 0; g < columns.groups; ++g) {
-          const Index width = columns.count(g) * columns.lanes, j0 = columns.first(g) * columns.lanes;
-          for (Index i = 0; i < block.padded_rows(); i += Block<T>::strip)
-            group(static_cast<int>(columns.count(g)), block.strip_at(i), static_cast<std::size_t>(block.row_step()),
-                  static_cast<std::size_t>(block.col_step()), packed.data() + n * j0 + l0 * width,
-                  static_cast<std::size_t>(depth), sums.data() + i * columns.width + j0,
-                  static_cast<std::size_t>(columns.width));
+          const Index vectors = columns.count(g), j0 = columns.first(g) * columns.lanes;
+          const T* x = packed.data() + n * j0 + l0 * vectors * columns.lanes;
+          for (Index i = 0; i < present->rows(); i += shape.strip) {
+            if (more) coming->step();
+            panel::multiply_strip(vectors, present->strip_at(i), present->row_step(), present->col_step(), x, depth,
+                                  sums.data() + i * columns.width + j0, columns.width);
+          }
         }
+        if (more) coming->finish();
+        std::swap(present, coming);
       }
-      store_tile<T>(alpha, sums.data(), columns.width, beta, C.middle_rows(i0, rows));
+      store_tile<T>(alpha, sums.data(), columns.width, beta,
+                    C.middle_rows(b * height, std::min(height, m - b * height)));
     }
   }
 }
 
 template <Real T>
 bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
-  std::size_t bytes = 0;
-  int most = 0;
-  HWY_DYNAMIC_DISPATCH(Shape)(&bytes, &most);
   // Without AVX2 or the like OpenBLAS's own kernels are as good; so they are for few rows.
-  if (bytes < 32 && !HWY_ARCH_ARM) return false;
+  const Index vector_bytes = panel::shape().vector_bytes;
+  if (vector_bytes < 32 && !HWY_ARCH_ARM) return false;
   if (A.rows() < 192 || A.cols() < 192) return false;
   // The measured crossovers.
   const Index k = X.cols();
-  if (std::is_same_v<T, float>) return k >= 4 && k <= (A.order() == Order::row_major ? 200 : 128);
-  return A.order() == Order::row_major && k >= 4 && k <= 128;
+  const bool by_rows = A.order() == Order::row_major;
+  if (std::is_same_v<T, double>) return by_rows && k >= 4 && k <= 128;
+  if (by_rows) return k >= 4 && k <= 200;
+  return k >= (vector_bytes < 64 ? 72 : 4) && k < 128;
 }
 
 template void panel_multiply(float, MatrixView<const float>, MatrixView<const float>, float, MatrixView<float>);
 template void panel_multiply(double, MatrixView<const double>, MatrixView<const double>, double, MatrixView<double>);
+template void panel_multiply(float, MatrixView<const double>, MatrixView<const float>, float, MatrixView<float>);
 template bool panel_multiply_suits(MatrixView<const float>, MatrixView<const float>);
 template bool panel_multiply_suits(MatrixView<const double>, MatrixView<const double>);
 
 }  // namespace lowrank
-#endif  // HWY_ONCE

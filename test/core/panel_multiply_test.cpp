@@ -58,7 +58,7 @@ void check_all_shapes() {
           const Matrix<T> before = Matrix<T>::copy_of(C.view);
           const Matrix<T> whole_before = C.buffer.clone();
           const T alpha = T(-1.5), beta = k % 2 == 0 ? T(0) : T(0.5);
-          panel_multiply<T>(alpha, A.view, X.view, beta, C.view);
+          panel_multiply<T, T>(alpha, A.view, X.view, beta, C.view);
           CAPTURE(m);
           CAPTURE(n);
           CAPTURE(k);
@@ -79,15 +79,29 @@ TEST_CASE("panel_multiply: every remainder, order and leading dimension against 
   });
 }
 
+TEST_CASE("panel_multiply: a matrix in double meets a panel in float as its rounding would") {
+  for (const Order order : {Order::col_major, Order::row_major}) {
+    const Gapped<double> A(401, 260, order, 3, 1);
+    Matrix<float> rounded(401, 260, order), X(260, 33), C(401, 33), expected(401, 33);
+    for (Index j = 0; j < 260; ++j)
+      for (Index i = 0; i < 401; ++i) rounded(i, j) = static_cast<float>(A.view(i, j));
+    fill_normal<float>(X, 1, 2);
+    panel_multiply<double, float>(1, A.view, X, 0, C);
+    panel_multiply<float, float>(1, rounded, X, 0, expected);
+    for (Index j = 0; j < 33; ++j)
+      for (Index i = 0; i < 401; ++i) REQUIRE(C(i, j) == expected(i, j));
+  }
+}
+
 TEST_CASE("panel_multiply: beta = 0 does not read C, and the threads do not show") {
   Matrix<float> A(500, 300, Order::row_major), X(300, 20), C(500, 20), D(500, 20);
   fill_normal<float>(A, 1, 1);
   fill_normal<float>(X, 1, 2);
   fill<float>(C, std::numeric_limits<float>::quiet_NaN());
   set_threads(1);
-  panel_multiply<float>(1, A, X, 0, C);
+  panel_multiply<float, float>(1, A, X, 0, C);
   set_threads(2);
-  panel_multiply<float>(1, A, X, 0, D);
+  panel_multiply<float, float>(1, A, X, 0, D);
   set_threads(0);
   for (Index j = 0; j < 20; ++j)
     for (Index i = 0; i < 500; ++i) REQUIRE(C(i, j) == D(i, j));

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <lowrank/core/types.hpp>
+
+/// The inner loops of panel_multiply, for AVX2, AVX-512, NEON and SSE4, chosen at run time.
+
+namespace lowrank::panel {
+
+struct Shape {
+  Index vector_bytes;
+  Index most_vectors;  ///< in a group of columns
+  Index strip;         ///< rows of A that go through the kernels together
+};
+Shape shape();
+
+/// C += a·x for a strip of A and one group of columns, `vectors` vectors wide: entry (i, l) of A is a[i·a_row +
+/// l·a_col]; x holds `depth` rows of the group without gaps, aligned; rows of C are ldc apart, aligned.
+void multiply_strip(Index vectors, const float* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
+                    Index ldc);
+void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const double* x, Index depth, double* c,
+                    Index ldc);
+
+}  // namespace lowrank::panel
