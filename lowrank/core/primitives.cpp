@@ -73,6 +73,26 @@ void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, Mat
 }
 
 template <Real T>
+void Primitives<T>::multiply_in_float(MatrixView<const T>, MatrixView<const float>, MatrixView<float>) const {
+  throw std::logic_error("multiply_in_float: this device has no such product");
+}
+template void Primitives<float>::multiply_in_float(MatrixView<const float>, MatrixView<const float>,
+                                                   MatrixView<float>) const;
+template void Primitives<double>::multiply_in_float(MatrixView<const double>, MatrixView<const float>,
+                                                    MatrixView<float>) const;
+
+bool multiplies_in_float(const Device& device) { return device.primitives<double>().multiplies_in_float(); }
+
+void multiply_in_float(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C) {
+  require(A.cols() == X.rows(), "multiply_in_float", A.rows(), A.cols(), X.rows(), X.cols());
+  require(C.rows() == A.rows() && C.cols() == X.cols(), "multiply_in_float (result)", A.rows(), X.cols(), C.rows(),
+          C.cols());
+  require_same_device("multiply_in_float", A, X);
+  require_same_device("multiply_in_float", A, C);
+  if (!C.empty()) on<double>(A).multiply_in_float(A, X, C);
+}
+
+template <Real T>
 Matrix<T> product(MatrixView<const T> A, MatrixView<const T> B) {
   Matrix<T> C(A.rows(), B.cols(), A.device());
   multiply<T>(T(1), A, B, T(0), C);

@@ -57,6 +57,9 @@ class Primitives {
  public:
   virtual ~Primitives() = default;
   virtual void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) const = 0;
+  /// Whether multiply_in_float, C ← A·X with A's entries rounded to float, is faster than a product in T.
+  virtual bool multiplies_in_float() const { return false; }
+  virtual void multiply_in_float(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C) const;
   virtual Matrix<double> gram(MatrixView<const T> X) const = 0;
   virtual void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const = 0;
   virtual Matrix<double> householder_qr(MatrixView<T> X) const = 0;
@@ -79,6 +82,13 @@ class Primitives {
 /// C ← alpha·A·B + beta·C. With beta = 0 the old C is not read. 2·m·n·k flops.
 template <Real T>
 void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C);
+
+/// Whether multiply_in_float is faster on this device than a product in double.
+bool multiplies_in_float(const Device& device);
+
+/// C ← A·X, the entries of A rounded to float on their way: no copy of A is made. Only where multiplies_in_float; else
+/// std::logic_error. 2·m·n·k flops in float.
+void multiply_in_float(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C);
 
 /// A·B in a new column-major matrix.
 template <Real T>

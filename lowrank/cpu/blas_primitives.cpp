@@ -55,6 +55,16 @@ void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<cons
 }
 
 template <Real T>
+bool HostPrimitives<T>::multiplies_in_float() const {
+  return std::is_same_v<T, double> && panel_multiply_is_vectorized();
+}
+
+template <Real T>
+void HostPrimitives<T>::multiply_in_float(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C) const {
+  panel_multiply<T, float>(1, A, X, 0, C);
+}
+
+template <Real T>
 Matrix<double> HostPrimitives<T>::gram(MatrixView<const T> X) const {
   const Index k = X.cols();
   Matrix<double> G(k, k);
@@ -139,6 +149,12 @@ template void HostPrimitives<float>::multiply(float, MatrixView<const float>, Ma
                                               MatrixView<float>) const;
 template void HostPrimitives<double>::multiply(double, MatrixView<const double>, MatrixView<const double>, double,
                                                MatrixView<double>) const;
+template bool HostPrimitives<float>::multiplies_in_float() const;
+template bool HostPrimitives<double>::multiplies_in_float() const;
+template void HostPrimitives<float>::multiply_in_float(MatrixView<const float>, MatrixView<const float>,
+                                                       MatrixView<float>) const;
+template void HostPrimitives<double>::multiply_in_float(MatrixView<const double>, MatrixView<const float>,
+                                                        MatrixView<float>) const;
 template Matrix<double> HostPrimitives<float>::gram(MatrixView<const float>) const;
 template Matrix<double> HostPrimitives<double>::gram(MatrixView<const double>) const;
 template void HostPrimitives<float>::solve_upper_right(MatrixView<float>, MatrixView<const double>) const;

@@ -219,18 +219,20 @@ void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T bet
   }
 }
 
+// Without AVX2 or the like OpenBLAS's own kernels are as good.
+bool panel_multiply_is_vectorized() { return panel::shape().vector_bytes >= 32 || HWY_ARCH_ARM; }
+
 template <Real T>
 bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
-  // Without AVX2 or the like OpenBLAS's own kernels are as good; so they are for few rows.
-  const Index vector_bytes = panel::shape().vector_bytes;
-  if (vector_bytes < 32 && !HWY_ARCH_ARM) return false;
+  // OpenBLAS's are as good for few rows too.
+  if (!panel_multiply_is_vectorized()) return false;
   if (A.rows() < 192 || A.cols() < 192) return false;
   // The measured crossovers.
   const Index k = X.cols();
   const bool by_rows = A.order() == Order::row_major;
   if (std::is_same_v<T, double>) return by_rows && k >= 4 && k <= 128;
   if (by_rows) return k >= 4 && k <= 200;
-  return k >= (vector_bytes < 64 ? 72 : 4) && k < 128;
+  return k >= (panel::shape().vector_bytes < 64 ? 72 : 4) && k < 128;
 }
 
 template void panel_multiply(float, MatrixView<const float>, MatrixView<const float>, float, MatrixView<float>);

@@ -11,6 +11,9 @@ namespace lowrank {
 template <Real S, Real T>
 void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T beta, MatrixView<T> C);
 
+/// Whether the processor has vectors that make panel_multiply as fast as it is meant to be.
+bool panel_multiply_is_vectorized();
+
 /// Whether panel_multiply is the faster way for this product on this machine (see bench/README.md for the measured
 /// crossover).
 template <Real T>

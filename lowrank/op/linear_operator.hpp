@@ -2,6 +2,7 @@
 
 #include <lowrank/core/matrix.hpp>
 #include <lowrank/core/primitives.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +52,10 @@ class LinearOperator {
   virtual std::optional<MatrixView<const T>> entries() const { return std::nullopt; }
   /// A as a dense matrix in memory. The default multiplies by the identity, block by block.
   virtual Matrix<T> to_dense() const;
+
+  /// The same matrix, its entries rounded to float on their way into products with panels in float, if that is faster
+  /// than products in T; or nothing. Refers to what this operator refers to. Entries must lie within float's range.
+  virtual std::unique_ptr<LinearOperator<float>> in_float() const { return nullptr; }
 
   /// The device on which the panels must live.
   virtual Device& device() const { return host_device(); }

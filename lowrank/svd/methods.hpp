@@ -35,7 +35,9 @@ MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& inpu
 
 /// Randomized subspace iteration (Halko, Martinsson, Tropp 2011, alg. 4.4) in half-steps, each of which is one product,
 /// one orthonormalization and one look at the Ritz values. For an rtol the basis grows until the wish is met (fixed
-/// precision). Gives up when the basis would need more than `limit` columns.
+/// precision). Gives up when the basis would need more than `limit` columns. Where A.in_float() serves (SvdOptions::
+/// float_passes) half-steps in float find the basis and half-steps in T go on from it: at least one, and at least two
+/// where the error is out of float's reach.
 template <Real T>
 MethodResult<T> randomized_method(const LinearOperator<T>& A, const MethodInput& input, Index limit);
 

@@ -45,10 +45,14 @@ Matrix<double> orthonormalize(MatrixView<T> X) {
   constexpr int max_steps = 4;
   for (int taken = 0; taken <= max_steps; ++taken) {
     const Matrix<double> G = gram<T>(X);
-    if (distance_to_identity(G) <= enough) return R;
+    const double distance = distance_to_identity(G);
+    if (distance <= enough) return R;
     if (taken == max_steps || !cholesky(G, step)) break;
     solve_upper_right<T>(X, step);
     R.eigen() = Eigen::MatrixXd(step.eigen().triangularView<Eigen::Upper>() * R.eigen());
+    // ‖G - I‖₂ <= k·distance. From a Gram matrix so near the identity the factor has a condition below 1.2, and the
+    // step leaves nothing but rounding: another Gram matrix would only say so.
+    if (static_cast<double>(k) * distance <= 0.1) return R;
   }
   const Matrix<double> last = householder_qr<T>(X);
   R.eigen() = Eigen::MatrixXd(last.eigen().triangularView<Eigen::Upper>() * R.eigen());

@@ -78,6 +78,7 @@ StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
       const double square = ritz[static_cast<std::size_t>(i)] * ritz[static_cast<std::size_t>(i)];
       (i < verdict.rank ? kept : tail) += square;
     }
+    verdict.error = std::sqrt(tail);
     // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate. Where the tail outweighs what is kept,
     // the error says little of the singular values: then what is kept must have settled as closely.
     verdict.settled = expected <= excess_ * std::min(tail, kept) || expected <= 8 * eps_ * eps_ * inside;

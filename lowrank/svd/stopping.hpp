@@ -23,6 +23,7 @@ class StoppingRule {
  public:
   struct Verdict {
     Index rank = 0;        ///< triplets to keep
+    double error = 0;      ///< ‖A - what is kept‖_F, as far as the Ritz values tell
     bool met = false;      ///< the basis meets the wish
     bool settled = false;  ///< and is within the excess of the best
   };
@@ -33,6 +34,11 @@ class StoppingRule {
 
   /// `ritz` in falling order, of the present basis.
   Verdict judge(const std::vector<double>& ritz);
+  /// Goes on where an iteration in another precision has come to.
+  void follow(const StoppingRule& other) {
+    previous_ = other.previous_;
+    last_gain_ = other.last_gain_;
+  }
   /// The basis has got more columns: gains do not compare with those before.
   void basis_grew() {
     previous_.clear();

@@ -29,6 +29,9 @@ struct SvdOptions {
   Index oversample = -1;
   /// Products with A or Aᵀ at most; where that does not do, the result says converged = false.
   Index max_products = 100;
+  /// For a dense matrix in double whose wish lies well within float's reach: the basis is found by products in float,
+  /// the last product and the certificate are in double. `reason` says how many.
+  bool float_passes = true;
   std::uint64_t seed = 0;
   /// Where the work is done (see moved_to); nullptr: where A is. U and V are where A is in either case.
   Device* device = nullptr;
