@@ -1,37 +1,15 @@
 #include <algorithm>
 #include <cmath>
+#include <lowrank/cpu/sparse_multiply.hpp>
 #include <lowrank/op/entries.hpp>
 #include <lowrank/op/sparse.hpp>
 
 namespace lowrank {
 namespace {
 
-/// Y = A·X for rows of A compressed. The panel is taken by rows: an entry of A then meets k neighbouring numbers.
 template <Real T>
-void rows_times_panel(const SparseMatrix<T>& A, MatrixView<const T> X, MatrixView<T> Y) {
-  const Index k = X.cols();
-  Matrix<T> rows_of_x;
-  if (X.order() != Order::row_major) {
-    rows_of_x = Matrix<T>::copy_of(X, Order::row_major);
-    X = rows_of_x.view();
-  }
-  const auto* start = A.outerIndexPtr();
-  const auto* col = A.innerIndexPtr();
-  const T* value = A.valuePtr();
-#pragma omp parallel
-  {
-    std::vector<T> sum(static_cast<std::size_t>(k));
-#pragma omp for schedule(dynamic, 256)
-    for (Index i = 0; i < A.rows(); ++i) {
-      std::fill(sum.begin(), sum.end(), T(0));
-      for (Index e = start[i]; e < start[i + 1]; ++e) {
-        const T a = value[e];
-        const T* x = X.data() + col[e] * X.ld();
-        for (Index j = 0; j < k; ++j) sum[static_cast<std::size_t>(j)] += a * x[j];
-      }
-      for (Index j = 0; j < k; ++j) Y(i, j) = sum[static_cast<std::size_t>(j)];
-    }
-  }
+CompressedRows<T> rows_of(const SparseMatrix<T>& A) {
+  return {A.rows(), A.cols(), A.outerIndexPtr(), A.innerIndexPtr(), A.valuePtr()};
 }
 
 template <Real T>
@@ -59,13 +37,13 @@ const SparseMatrix<T>& SparseOperator<T>::adjoint() const {
 template <Real T>
 void SparseOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) const {
   check_panels<T>(*this, X, Y);
-  rows_times_panel<T>(*A_, X, Y);
+  sparse_multiply<T>(rows_of<T>(*A_), X, Y);
 }
 
 template <Real T>
 void SparseOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const {
   check_adjoint_panels<T>(*this, X, Y);
-  rows_times_panel<T>(adjoint(), X, Y);
+  sparse_multiply<T>(rows_of<T>(adjoint()), X, Y);
 }
 
 template <Real T>

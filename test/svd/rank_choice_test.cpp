@@ -1,3 +1,5 @@
+#include <Eigen/Eigenvalues>
+#include <Eigen/QR>
 #include <lowrank/op/compose.hpp>
 #include <lowrank/svd/probes.hpp>
 #include <lowrank/svd/rank_methods.hpp>
@@ -143,7 +145,8 @@ TEST_CASE_TEMPLATE("largest_singular_value: σ₁ lies between its bounds, which
       for (const double scale : {1.0, std::is_same_v<T, float> ? 1e25 : 1e200, 1e-25}) {
         const Index k = std::min(m, n);
         const Matrix<T> A = with_values<T>(m, n, lowrank::spectrum(spec, k));
-        const lowrank::ScaledOperator<T> scaled(scale, lowrank::as_operator(A));
+        const auto unscaled = lowrank::as_operator(A);
+        const lowrank::ScaledOperator<T> scaled(scale, unscaled);
         const auto found = lowrank::largest_singular_value<T>(scaled, scaled.frobenius_norm().value(), 1);
         CAPTURE(spec);
         CAPTURE(m);
@@ -166,9 +169,9 @@ TEST_CASE_TEMPLATE("rank: a corner proves a rank, or nothing", T, float, double)
   const Index n = 640, order = n / 16 + 121;
   const lowrank::RankOptions options{};
   const auto proved = [&](const check::Dense& A, double relative) {
-    const Matrix<T> rounded = Matrix<T>::copy_of(check::rounded<T>(A));
+    check::Laid<T> laid(A, lowrank::Order::col_major);
     const lowrank::RankInput input{{-1, relative}, A.norm(), options};
-    return lowrank::corner_proves_rank<T>(lowrank::as_operator(rounded), input, order);
+    return lowrank::corner_proves_rank<T>(lowrank::DenseOperator<T>(laid.view()), input, order);
   };
   const double rule = static_cast<double>(n) * check::eps<T> / 100;
   check::Dense A = check::dense(with_values<T>(n, n, step(n, order, 0)));
@@ -179,7 +182,7 @@ TEST_CASE_TEMPLATE("rank: a corner proves a rank, or nothing", T, float, double)
   check::Dense anti = check::Dense::Zero(n, n);
   for (Index i = 0; i < n; ++i) anti(i, n - 1 - i) = 1;
   CHECK_FALSE(proved(anti, rule));
-  const auto found = matrix_rank(Matrix<T>::copy_of(check::rounded<T>(anti)));
+  const auto found = matrix_rank<T>(lowrank::DenseOperator<T>(check::Laid<T>(anti, lowrank::Order::col_major).view()));
   CHECK(found.rank == n);
   CHECK(found.certified);
 }
