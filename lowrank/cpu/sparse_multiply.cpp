@@ -47,44 +47,42 @@ HWY_INLINE void Add(const T* a, const T* const* x, std::size_t k, T* HWY_RESTRIC
   if (j < k) Columns<Entries>(hn::CappedTag<T, 1>(), j, k, a, x, sum);
 }
 
-/// sum += Σ value[e]·(row col[e] of x). Four entries at a time, so that sums are loaded and stored once for four
-/// multiply-adds. Of the `known` entries from here on those beyond `count` are fetched as well.
+/// Some rows of A, each from its entry from[i] to to[i]: sums (by rows, stride lds) += those entries times the rows of
+/// x (stride ldx, the first is for column `first`). Four entries at a time, so that sums are loaded and stored once for
+/// four multiply-adds.
 template <class T>
-HWY_INLINE void Row(const Index* col, const T* value, std::size_t count, std::size_t known, const T* x, std::size_t ldx,
-                    std::size_t k, T* HWY_RESTRICT sum) {
-  constexpr std::size_t ahead = 8;
-  const auto row = [&](std::size_t e) { return x + static_cast<std::size_t>(col[e]) * ldx; };
-  std::size_t e = 0;
-  for (; e + 4 <= count; e += 4) {
-    if (e + ahead + 4 <= known)
-      for (std::size_t f = 0; f < 4; ++f) Fetch(row(e + ahead + f), k);
-    const T* const from[4] = {row(e), row(e + 1), row(e + 2), row(e + 3)};
-    Add<4>(value + e, from, k, sum);
-  }
-  for (; e < count; ++e) {
-    if (e + ahead < known) Fetch(row(e + ahead), k);
-    const T* const from[1] = {row(e)};
-    Add<1>(value + e, from, k, sum);
+void Rows(const Index* from, const Index* to, std::size_t rows, const Index* col, const T* value, Index first,
+          const T* x, std::size_t ldx, std::size_t k, T* sums, std::size_t lds) {
+  // Entries from the one that is asked for to the one at work.
+  constexpr Index ahead = 8;
+  const auto row = [&](Index e) { return x + static_cast<std::size_t>(col[e] - first) * ldx; };
+  for (std::size_t i = 0; i < rows; ++i, sums += lds) {
+    const Index end = to[i], beyond = i + 1 < rows ? from[i + 1] - end : 0, last = i + 1 < rows ? to[i + 1] : end;
+    const auto ask = [&](Index e) {
+      if (e >= end) e += beyond;
+      if (e < last) Fetch(row(e), k);
+    };
+    Index e = from[i];
+    for (; e + 4 <= end; e += 4) {
+      for (Index f = e + ahead; f < e + ahead + 4; ++f) ask(f);
+      const T* const at[4] = {row(e), row(e + 1), row(e + 2), row(e + 3)};
+      Add<4>(value + e, at, k, sums);
+    }
+    for (; e < end; ++e) {
+      ask(e + ahead);
+      const T* const at[1] = {row(e)};
+      Add<1>(value + e, at, k, sums);
+    }
   }
 }
 
-/// Some rows: start[0] .. start[rows] of col and value, of which `entries` can be read in all.
-template <class T>
-void Rows(const Index* start, std::size_t rows, std::size_t entries, const Index* col, const T* value, const T* x,
-          std::size_t ldx, std::size_t k, T* sums, std::size_t lds) {
-  for (std::size_t i = 0; i < rows; ++i) {
-    const auto from = static_cast<std::size_t>(start[i]), to = static_cast<std::size_t>(start[i + 1]);
-    Row(col + from, value + from, to - from, entries - from, x, ldx, k, sums + i * lds);
-  }
-}
-
-void RowsF32(const Index* start, std::size_t rows, std::size_t entries, const Index* col, const float* value,
+void RowsF32(const Index* from, const Index* to, std::size_t rows, const Index* col, const float* value, Index first,
              const float* x, std::size_t ldx, std::size_t k, float* sums, std::size_t lds) {
-  Rows(start, rows, entries, col, value, x, ldx, k, sums, lds);
+  Rows(from, to, rows, col, value, first, x, ldx, k, sums, lds);
 }
-void RowsF64(const Index* start, std::size_t rows, std::size_t entries, const Index* col, const double* value,
+void RowsF64(const Index* from, const Index* to, std::size_t rows, const Index* col, const double* value, Index first,
              const double* x, std::size_t ldx, std::size_t k, double* sums, std::size_t lds) {
-  Rows(start, rows, entries, col, value, x, ldx, k, sums, lds);
+  Rows(from, to, rows, col, value, first, x, ldx, k, sums, lds);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -96,6 +94,7 @@ HWY_AFTER_NAMESPACE();
 #include <algorithm>
 #include <lowrank/core/matrix.hpp>
 #include <lowrank/core/primitives.hpp>
+#include <vector>
 
 namespace lowrank {
 namespace {
@@ -103,13 +102,13 @@ namespace {
 HWY_EXPORT(RowsF32);
 HWY_EXPORT(RowsF64);
 
-void rows(const Index* start, std::size_t count, std::size_t entries, const Index* col, const float* value,
-          const float* x, std::size_t ldx, std::size_t k, float* sums, std::size_t lds) {
-  HWY_DYNAMIC_DISPATCH(RowsF32)(start, count, entries, col, value, x, ldx, k, sums, lds);
+void add_rows(const Index* from, const Index* to, std::size_t rows, const Index* col, const float* value, Index first,
+              const float* x, std::size_t ldx, std::size_t k, float* sums, std::size_t lds) {
+  HWY_DYNAMIC_DISPATCH(RowsF32)(from, to, rows, col, value, first, x, ldx, k, sums, lds);
 }
-void rows(const Index* start, std::size_t count, std::size_t entries, const Index* col, const double* value,
-          const double* x, std::size_t ldx, std::size_t k, double* sums, std::size_t lds) {
-  HWY_DYNAMIC_DISPATCH(RowsF64)(start, count, entries, col, value, x, ldx, k, sums, lds);
+void add_rows(const Index* from, const Index* to, std::size_t rows, const Index* col, const double* value, Index first,
+              const double* x, std::size_t ldx, std::size_t k, double* sums, std::size_t lds) {
+  HWY_DYNAMIC_DISPATCH(RowsF64)(from, to, rows, col, value, first, x, ldx, k, sums, lds);
 }
 
 /// Elements from row to row of a panel by rows: whole cache lines where that adds a quarter at most, so that a row
@@ -120,14 +119,28 @@ Index row_stride(Index k) {
   return k >= 4 * line ? (k + line - 1) / line * line : k;
 }
 
-/// A tile by rows into a view of either order.
+/// Rows of the panel that are worked on at a time. Where the panel outgrows the cache and A has entries enough for Y to
+/// be added to several times, so many that they stay there.
 template <Real T>
-void store(const T* tile, Index ld, MatrixView<T> Y) {
-  if (Y.order() == Order::row_major) {
-    for (Index i = 0; i < Y.rows(); ++i) std::copy_n(tile + i * ld, Y.cols(), Y.data() + i * Y.ld());
-  } else {
-    for (Index j = 0; j < Y.cols(); ++j)
-      for (Index i = 0; i < Y.rows(); ++i) Y.data()[j * Y.ld() + i] = tile[i * ld + j];
+Index block_rows(const CompressedRows<T>& A, Index stride) {
+  constexpr Index cache = Index{8} << 20;
+  const Index fit = std::max<Index>(1, cache / (std::max<Index>(1, stride) * static_cast<Index>(sizeof(T))));
+  const Index worth = A.sorted ? A.start[A.rows] / (4 * A.rows) : 1, wanted = (A.cols + fit - 1) / fit;
+  const Index blocks = std::clamp<Index>(wanted, 1, std::max<Index>(1, worth));
+  return wanted <= 2 ? A.cols : (A.cols + blocks - 1) / blocks;
+}
+
+/// Y = tile or Y += tile, which lies by rows.
+template <Real T>
+void store(const T* tile, Index ld, bool add, MatrixView<T> Y) {
+  const bool by_rows = Y.order() == Order::row_major;
+  const Index lines = by_rows ? Y.rows() : Y.cols(), length = by_rows ? Y.cols() : Y.rows();
+  for (Index l = 0; l < lines; ++l) {
+    T* line = Y.data() + l * Y.ld();
+    for (Index i = 0; i < length; ++i) {
+      const T sum = by_rows ? tile[l * ld + i] : tile[i * ld + l];
+      line[i] = add ? line[i] + sum : sum;
+    }
   }
 }
 
@@ -135,30 +148,45 @@ void store(const T* tile, Index ld, MatrixView<T> Y) {
 
 template <Real T>
 void sparse_multiply(const CompressedRows<T>& A, MatrixView<const T> X, MatrixView<T> Y) {
-  const Index k = X.cols();
   if (Y.empty()) return;
-  Matrix<T> by_rows;
-  if (X.order() != Order::row_major) {
-    by_rows = Matrix<T>(X.rows(), row_stride<T>(k), Order::row_major);
-    copy<T>(X, by_rows.left_cols(k));
-    X = by_rows.view().left_cols(k);
-  }
-  constexpr Index tile = 64;
-  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
-  const Index lds = (k + line - 1) / line * line;
-#pragma omp parallel
-  {
-    Matrix<T> sums(tile * lds, 1);
-#pragma omp for schedule(dynamic, 1)
-    for (Index i = 0; i < A.rows; i += tile) {
-      const Index count = std::min(tile, A.rows - i);
-      std::fill_n(sums.data(), count * lds, T(0));
-      rows(A.start + i, static_cast<std::size_t>(count), static_cast<std::size_t>(A.start[A.rows]), A.col, A.value,
-           X.data(), static_cast<std::size_t>(X.ld()), static_cast<std::size_t>(k), sums.data(),
-           static_cast<std::size_t>(lds));
-      store<T>(sums.data(), lds, Y.middle_rows(i, count));
+  const Index k = X.cols(), stride = X.order() == Order::row_major ? X.ld() : row_stride<T>(k);
+  const Index block = block_rows(A, stride);
+  // Of each row the entries in this block lie from from[i] to to[i].
+  std::vector<Index> from(A.start, A.start + A.rows), to(A.start + 1, A.start + A.rows + 1);
+  Matrix<T> by_rows(X.order() == Order::row_major ? 0 : block, stride, Order::row_major);
+  // An odd number of cache lines, so that a tile's columns do not fight for the same ones.
+  constexpr Index tile = 64, line = 64 / static_cast<Index>(sizeof(T));
+  const Index lds = ((k + line - 1) / line | 1) * line;
+  Index first = 0;
+  do {
+    const Index next = std::min(first + block, A.cols);
+    MatrixView<const T> part = X.middle_rows(first, next - first);
+    if (!by_rows.empty()) {
+      const MatrixView<T> turned = by_rows.view().block(0, 0, next - first, k);
+      copy<T>(part, turned);
+      part = turned;
     }
-  }
+#pragma omp parallel
+    {
+      Matrix<T> sums(tile * lds, 1);
+#pragma omp for schedule(dynamic, 1)
+      for (Index i = 0; i < A.rows; i += tile) {
+        const Index count = std::min(tile, A.rows - i);
+        if (block < A.cols)
+          for (Index r = i; r < i + count; ++r) {
+            Index &begin = from.data()[r], &end = to.data()[r];
+            if (first > 0) begin = end;
+            for (end = begin; end < A.start[r + 1] && A.col[end] < next;) ++end;
+          }
+        std::fill_n(sums.data(), count * lds, T(0));
+        add_rows(from.data() + i, to.data() + i, static_cast<std::size_t>(count), A.col, A.value, first, part.data(),
+                 static_cast<std::size_t>(part.ld()), static_cast<std::size_t>(k), sums.data(),
+                 static_cast<std::size_t>(lds));
+        store<T>(sums.data(), lds, first > 0, Y.middle_rows(i, count));
+      }
+    }
+    first = next;
+  } while (first < A.cols);
 }
 
 template void sparse_multiply(const CompressedRows<float>&, MatrixView<const float>, MatrixView<float>);

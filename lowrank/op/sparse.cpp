@@ -8,8 +8,19 @@ namespace lowrank {
 namespace {
 
 template <Real T>
-CompressedRows<T> rows_of(const SparseMatrix<T>& A) {
-  return {A.rows(), A.cols(), A.outerIndexPtr(), A.innerIndexPtr(), A.valuePtr()};
+CompressedRows<T> rows_of(const SparseMatrix<T>& A, bool sorted) {
+  return {A.rows(), A.cols(), A.outerIndexPtr(), A.innerIndexPtr(), A.valuePtr(), sorted};
+}
+
+/// Whether each row's entries follow their columns. Eigen keeps them so, but others may have filled the arrays.
+template <Real T>
+bool has_sorted_rows(const SparseMatrix<T>& A) {
+  bool sorted = true;
+#pragma omp parallel for schedule(static) reduction(&& : sorted) if (A.nonZeros() > 1 << 15)
+  for (Index i = 0; i < A.rows(); ++i)
+    sorted = sorted &&
+             std::is_sorted(A.innerIndexPtr() + A.outerIndexPtr()[i], A.innerIndexPtr() + A.outerIndexPtr()[i + 1]);
+  return sorted;
 }
 
 template <Real T>
@@ -23,10 +34,11 @@ std::shared_ptr<const SparseMatrix<T>> compressed(SparseMatrix<T>&& A) {
 template <Real T>
 SparseOperator<T>::SparseOperator(const SparseMatrix<T>& A)
     : A_(A.isCompressed() ? std::shared_ptr<const SparseMatrix<T>>(std::shared_ptr<void>(), &A)
-                          : compressed(SparseMatrix<T>(A))) {}
+                          : compressed(SparseMatrix<T>(A))),
+      sorted_(has_sorted_rows(*A_)) {}
 
 template <Real T>
-SparseOperator<T>::SparseOperator(SparseMatrix<T>&& A) : A_(compressed(std::move(A))) {}
+SparseOperator<T>::SparseOperator(SparseMatrix<T>&& A) : A_(compressed(std::move(A))), sorted_(has_sorted_rows(*A_)) {}
 
 template <Real T>
 const SparseMatrix<T>& SparseOperator<T>::adjoint() const {
@@ -37,13 +49,13 @@ const SparseMatrix<T>& SparseOperator<T>::adjoint() const {
 template <Real T>
 void SparseOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) const {
   check_panels<T>(*this, X, Y);
-  sparse_multiply<T>(rows_of<T>(*A_), X, Y);
+  sparse_multiply<T>(rows_of<T>(*A_, sorted_), X, Y);
 }
 
 template <Real T>
 void SparseOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const {
   check_adjoint_panels<T>(*this, X, Y);
-  sparse_multiply<T>(rows_of<T>(adjoint()), X, Y);
+  sparse_multiply<T>(rows_of<T>(adjoint(), true), X, Y);
 }
 
 template <Real T>
