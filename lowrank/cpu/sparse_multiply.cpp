@@ -127,7 +127,7 @@ Index block_rows(const CompressedRows<T>& A, Index stride) {
   const Index fit = std::max<Index>(1, cache / (std::max<Index>(1, stride) * static_cast<Index>(sizeof(T))));
   const Index worth = A.sorted ? A.start[A.rows] / (4 * A.rows) : 1, wanted = (A.cols + fit - 1) / fit;
   const Index blocks = std::clamp<Index>(wanted, 1, std::max<Index>(1, worth));
-  return wanted <= 2 ? A.cols : (A.cols + blocks - 1) / blocks;
+  return blocks == 1 ? A.cols : (A.cols + blocks - 1) / blocks;
 }
 
 /// Y = tile or Y += tile, which lies by rows.
