@@ -5,17 +5,18 @@
 namespace lowrank {
 namespace {
 
-/// scale·A in float.
+/// To ← scale·A in float, by columns.
 template <Real T>
-Matrix<float> narrowed(MatrixView<const T> A, double scale) {
-  Matrix<float> narrow(A.rows(), A.cols(), A.order());
+void narrow(MatrixView<const T> A, double scale, MatrixView<float> to) {
   const bool columns = A.order() == Order::col_major;
-  const Index lines = columns ? A.cols() : A.rows(), length = columns ? A.rows() : A.cols();
+  Matrix<float> turned(columns ? 0 : A.rows(), columns ? 0 : A.cols(), Order::row_major);
+  const MatrixView<float> lines = columns ? to : turned.view();
+  const Index count = columns ? A.cols() : A.rows(), length = columns ? A.rows() : A.cols();
 #pragma omp parallel for schedule(static) if (A.size() > 1 << 15)
-  for (Index l = 0; l < lines; ++l)
+  for (Index l = 0; l < count; ++l)
     for (Index i = 0; i < length; ++i)
-      narrow.data()[l * narrow.ld() + i] = static_cast<float>(scale * static_cast<double>(A.data()[l * A.ld() + i]));
-  return columns ? std::move(narrow) : Matrix<float>::copy_of(narrow);
+      lines.data()[l * lines.ld() + i] = static_cast<float>(scale * static_cast<double>(A.data()[l * A.ld() + i]));
+  if (!columns) copy<float>(turned, to);
 }
 
 /// The row exchanges from..to of getrf, in some columns.
@@ -35,23 +36,25 @@ void update_block(MatrixView<const float> L, MatrixView<float> block, Index done
               block.data(), blas_int(block.ld()), 1.0F, block.data() + k, blas_int(block.ld()));
 }
 
-/// Left-looking LU in place: a column is not touched before its turn, so that stopping early saves what is left. False
-/// when a block, once updated, is not more than the rounding of what was subtracted from it.
-bool factor(MatrixView<float> A, std::vector<int>& pivots) {
+/// Left-looking LU of scale·A: a column is not touched before its turn, so that stopping early saves what is left.
+/// False when a block, once updated, is not more than the rounding of what was subtracted from it.
+template <Real T>
+bool factor(MatrixView<const T> A, double scale, MatrixView<float> LU, std::vector<int>& pivots) {
   const Index n = A.rows();
   constexpr Index block = 256;
   constexpr double rounding = 0x1p-11;  // Measured: 2⁻¹² and less where the rank had ended, some units where not.
   for (Index j = 0; j < n; j += block) {
     const Index width = std::min(block, n - j);
-    const MatrixView<float> columns = A.middle_cols(j, width), rest = columns.middle_rows(j, n - j);
+    const MatrixView<float> columns = LU.middle_cols(j, width), rest = columns.middle_rows(j, n - j);
+    narrow<T>(A.middle_cols(j, width), scale, columns);
     const double before = frobenius_norm<float>(columns);
     exchange_rows(columns, pivots, 0, j);
-    update_block(A, columns, j);
+    update_block(LU, columns, j);
     if (!(frobenius_norm<float>(rest) > rounding * before)) return false;
     blas::check_lapack(
         blas::getrf(blas_int(n - j), blas_int(width), rest.data(), blas_int(rest.ld()), pivots.data() + j), "getrf");
     for (Index i = j; i < j + width; ++i) pivots[static_cast<std::size_t>(i)] += static_cast<int>(j);
-    exchange_rows(A.left_cols(j), pivots, j, j + width);
+    exchange_rows(LU.left_cols(j), pivots, j, j + width);
   }
   return true;
 }
@@ -61,9 +64,9 @@ bool factor(MatrixView<float> A, std::vector<int>& pivots) {
 template <Real T>
 std::optional<LuFactors> HostPrimitives<T>::lu_in_float(MatrixView<const T> A, double scale) const {
   blas_int(A.rows());
-  LuFactors lu{narrowed(A, scale), std::vector<int>(static_cast<std::size_t>(A.rows())), scale};
+  LuFactors lu{Matrix<float>(A.rows(), A.cols()), std::vector<int>(static_cast<std::size_t>(A.rows())), scale};
   const ScopedThreads scope(blas::lapack_threads(A.rows(), A.rows()));
-  if (!factor(lu.LU, lu.pivots)) return std::nullopt;
+  if (!factor<T>(A, scale, lu.LU, lu.pivots)) return std::nullopt;
   return lu;
 }
 

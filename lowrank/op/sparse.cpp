@@ -1,37 +1,26 @@
 #include <algorithm>
 #include <cmath>
+#include <lowrank/cpu/sparse_multiply.hpp>
 #include <lowrank/op/entries.hpp>
 #include <lowrank/op/sparse.hpp>
 
 namespace lowrank {
 namespace {
 
-/// Y = A·X for rows of A compressed. The panel is taken by rows: an entry of A then meets k neighbouring numbers.
 template <Real T>
-void rows_times_panel(const SparseMatrix<T>& A, MatrixView<const T> X, MatrixView<T> Y) {
-  const Index k = X.cols();
-  Matrix<T> rows_of_x;
-  if (X.order() != Order::row_major) {
-    rows_of_x = Matrix<T>::copy_of(X, Order::row_major);
-    X = rows_of_x.view();
-  }
-  const auto* start = A.outerIndexPtr();
-  const auto* col = A.innerIndexPtr();
-  const T* value = A.valuePtr();
-#pragma omp parallel
-  {
-    std::vector<T> sum(static_cast<std::size_t>(k));
-#pragma omp for schedule(dynamic, 256)
-    for (Index i = 0; i < A.rows(); ++i) {
-      std::fill(sum.begin(), sum.end(), T(0));
-      for (Index e = start[i]; e < start[i + 1]; ++e) {
-        const T a = value[e];
-        const T* x = X.data() + col[e] * X.ld();
-        for (Index j = 0; j < k; ++j) sum[static_cast<std::size_t>(j)] += a * x[j];
-      }
-      for (Index j = 0; j < k; ++j) Y(i, j) = sum[static_cast<std::size_t>(j)];
-    }
-  }
+CompressedRows<T> rows_of(const SparseMatrix<T>& A, bool sorted) {
+  return {A.rows(), A.cols(), A.outerIndexPtr(), A.innerIndexPtr(), A.valuePtr(), sorted};
+}
+
+/// Whether each row's entries follow their columns. Eigen keeps them so, but others may have filled the arrays.
+template <Real T>
+bool has_sorted_rows(const SparseMatrix<T>& A) {
+  bool sorted = true;
+#pragma omp parallel for schedule(static) reduction(&& : sorted) if (A.nonZeros() > 1 << 15)
+  for (Index i = 0; i < A.rows(); ++i)
+    sorted = sorted &&
+             std::is_sorted(A.innerIndexPtr() + A.outerIndexPtr()[i], A.innerIndexPtr() + A.outerIndexPtr()[i + 1]);
+  return sorted;
 }
 
 template <Real T>
@@ -45,10 +34,11 @@ std::shared_ptr<const SparseMatrix<T>> compressed(SparseMatrix<T>&& A) {
 template <Real T>
 SparseOperator<T>::SparseOperator(const SparseMatrix<T>& A)
     : A_(A.isCompressed() ? std::shared_ptr<const SparseMatrix<T>>(std::shared_ptr<void>(), &A)
-                          : compressed(SparseMatrix<T>(A))) {}
+                          : compressed(SparseMatrix<T>(A))),
+      sorted_(has_sorted_rows(*A_)) {}
 
 template <Real T>
-SparseOperator<T>::SparseOperator(SparseMatrix<T>&& A) : A_(compressed(std::move(A))) {}
+SparseOperator<T>::SparseOperator(SparseMatrix<T>&& A) : A_(compressed(std::move(A))), sorted_(has_sorted_rows(*A_)) {}
 
 template <Real T>
 const SparseMatrix<T>& SparseOperator<T>::adjoint() const {
@@ -59,13 +49,13 @@ const SparseMatrix<T>& SparseOperator<T>::adjoint() const {
 template <Real T>
 void SparseOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) const {
   check_panels<T>(*this, X, Y);
-  rows_times_panel<T>(*A_, X, Y);
+  sparse_multiply<T>(rows_of<T>(*A_, sorted_), X, Y);
 }
 
 template <Real T>
 void SparseOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const {
   check_adjoint_panels<T>(*this, X, Y);
-  rows_times_panel<T>(adjoint(), X, Y);
+  sparse_multiply<T>(rows_of<T>(adjoint(), true), X, Y);
 }
 
 template <Real T>

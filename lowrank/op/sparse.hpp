@@ -31,6 +31,7 @@ class SparseOperator final : public LinearOperator<T> {
   const SparseMatrix<T>& adjoint() const;
 
   std::shared_ptr<const SparseMatrix<T>> A_;
+  bool sorted_;
   mutable std::shared_ptr<const SparseMatrix<T>> adjoint_;
 };
 

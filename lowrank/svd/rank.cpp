@@ -38,11 +38,14 @@ RankResult decide(const LinearOperator<T>& A, const RankInput& input) {
   if (automatic || method == RankMethod::randomized) {
     // Beyond that a QR of dense entries costs little more.
     const Index limit = automatic && A.entries() ? std::max<Index>(smaller / 16, 160) : smaller;
-    if (auto result = rank_by_range(A, input, limit, why)) return *result;
+    if (automatic && corner_proves_rank(A, input, limit + 1))
+      why = fmt::format("the range has more than {} columns: a corner of the matrix has so large a rank", limit);
+    else if (auto result = rank_by_range(A, input, limit, why))
+      return *result;
     note();
   }
   if (automatic || method == RankMethod::qr) {
-    const Interval top = largest_singular_value(A, input.options.seed);
+    const Interval top = largest_singular_value(A, input.norm, input.options.seed);
     if (automatic) {
       if (auto result = full_rank_by_lu(A, input, top, why)) return with_attempts(*result);
       note();

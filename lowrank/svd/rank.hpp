@@ -30,7 +30,7 @@ struct RankResult {
   /// Whether inequalities proved the rank (with probability 1 - 1e-10 where probes were used). An answer by the SVD
   /// alone is as good as NumPy's, and certified too unless a singular value lies within rounding of the tolerance.
   bool certified = false;
-  /// From below where a large matrix was decided by "lu" or "qr", as a rule within 1 %.
+  /// From below where a large matrix was decided by "lu" or "qr", as a rule within 2 %.
   double sigma_max = 0;
   /// σ_r, the smallest that counts (0 for rank 0); where "qr" found less than full rank, a lower bound; by "lu" a Ritz
   /// value from above, within 1 % unless σ_r / σ₁ comes near float's rounding.

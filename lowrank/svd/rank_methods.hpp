@@ -37,12 +37,18 @@ template <Real T>
 std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankInput& input, Index limit,
                                         std::string& why);
 
-/// low <= σ₁ <= high: a Ritz value, and σ₁² <= σ̂₁² + ‖A - σ̂₁·u·vᵀ‖₂² with the certificate's bound.
+/// low <= σ₁ <= high by block Krylov: a Ritz value, and what lanczos_shortfall() says of it; where that says nothing,
+/// σ₁² <= σ̂₁² + ‖A - σ̂₁·u·vᵀ‖₂² with the certificate's bound. `norm` is ‖A‖_F, negative when unknown.
 struct Interval {
   double low, high;
 };
 template <Real T>
-Interval largest_singular_value(const LinearOperator<T>& A, std::uint64_t seed);
+Interval largest_singular_value(const LinearOperator<T>& A, double norm, std::uint64_t seed);
+
+/// Whether the first `order` rows and columns of a dense A prove that so many singular values lie above the tolerance:
+/// taking rows or columns away makes none larger (interlacing). A cheap sign, often absent: order³ flops.
+template <Real T>
+bool corner_proves_rank(const LinearOperator<T>& A, const RankInput& input, Index order);
 
 /// Full rank of a dense square matrix by an LU factorization in float, which solves A·x = ω for Gaussian probes ω by
 /// iterative refinement. With u the left singular vector of σ_min, σ_min·‖x‖ >= |uᵀω| - ‖ω - A·x‖ holds for any x, so

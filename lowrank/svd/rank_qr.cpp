@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <lowrank/op/compose.hpp>
+#include <lowrank/svd/methods.hpp>
+#include <lowrank/svd/probes.hpp>
 #include <lowrank/svd/rank_methods.hpp>
-#include <lowrank/svd/svd.hpp>
+#include <lowrank/svd/scaling.hpp>
 
 namespace lowrank {
 namespace {
@@ -18,21 +21,49 @@ std::optional<Interval> smallest_singular_value(MatrixView<const T> R, Above abo
   const double norm = inverse ? frobenius_norm<double>(*inverse) : std::numeric_limits<double>::infinity();
   if (!std::isfinite(norm)) return std::nullopt;
   if (above == Above::unwanted) return Interval{1 / norm, 1 / norm};
-  return Interval{1 / norm, 1 / largest_singular_value<double>(DenseOperator<double>(*inverse), seed).low};
+  return Interval{1 / norm, 1 / largest_singular_value<double>(DenseOperator<double>(*inverse), norm, seed).low};
 }
 
 }  // namespace
 
 template <Real T>
-Interval largest_singular_value(const LinearOperator<T>& A, std::uint64_t seed) {
-  // Ritz values of small matrices are worth iterating on for; for a large one whose leading values lie close together
-  // three digits do.
+Interval largest_singular_value(const LinearOperator<T>& original, double norm, std::uint64_t seed) {
+  const double by = safe_scale<T>(norm);
+  const ScaledOperator<T> scaled(by, original);
+  const LinearOperator<T>& A = by == 1 ? original : scaled;
+  norm = norm < 0 ? norm : norm * by;
+  // Ritz values of small matrices are worth iterating on for. Of a large one whose leading values lie close together
+  // each product costs a sweep of memory and two digits do; eight columns cost little more than one.
   constexpr Index large = 1000;
-  SvdOptions options{.method = SvdMethod::krylov, .excess = 1e-12, .seed = seed};
-  options.max_products = std::min(A.rows(), A.cols()) > large ? 16 : 60;
-  const Svd<T> top = truncated_svd<T>(A, {.rank = 1}, options);
+  const Index smaller = std::min(A.rows(), A.cols());
+  const SvdOptions options{.excess = 1e-12, .oversample = 7, .max_products = smaller > large ? 12 : 60, .seed = seed};
+  const MethodInput input{{.rank = 1}, norm, options};
+  const MethodResult<T> top = krylov_method<T>(A, input, smaller);
   const double sigma = static_cast<double>(top.S.front());
-  return {sigma, std::hypot(sigma, top.certificate.error_bound)};
+  // The Ritz value of AᵀA that the theorem speaks of is ‖A·x‖²/‖x‖² for the best x of the space; with y = A·x in Q,
+  // ‖Aᵀy‖/‖y‖ is no smaller.
+  const std::optional<double> shortfall =
+      lanczos_shortfall(static_cast<double>(A.cols()), static_cast<std::size_t>(panel_width(input, smaller)),
+                        static_cast<std::size_t>(top.products / 2));
+  const double high =
+      shortfall
+          ? sigma / std::sqrt(1 - *shortfall)
+          : std::hypot(
+                sigma,
+                certify<T>(A, top.U, top.S, top.V, norm >= 0 ? std::optional(norm) : std::nullopt, {}).error_bound);
+  return {sigma / by, high / by};
+}
+
+template <Real T>
+bool corner_proves_rank(const LinearOperator<T>& A, const RankInput& input, Index order) {
+  const auto entries = A.entries();
+  if (!entries || input.norm < 0 || order > std::min(A.rows(), A.cols())) return false;
+  const double tolerance = input.rule.at(input.norm) + rounding_of(A, input.norm);
+  const Matrix<T> corner = Matrix<T>::copy_of(entries->block(0, 0, order, order));
+  const PivotedQr<T> qr = pivoted_qr<T>(corner, tolerance);
+  if (qr.R.rows() < order) return false;
+  const auto least = smallest_singular_value<T>(qr.R, Above::unwanted, input.options.seed);
+  return least && least->low > tolerance;
 }
 
 template <Real T>
@@ -79,8 +110,10 @@ std::optional<RankResult> rank_by_qr(const LinearOperator<T>& A, const RankInput
   return result;
 }
 
-template Interval largest_singular_value(const LinearOperator<float>&, std::uint64_t);
-template Interval largest_singular_value(const LinearOperator<double>&, std::uint64_t);
+template Interval largest_singular_value(const LinearOperator<float>&, double, std::uint64_t);
+template Interval largest_singular_value(const LinearOperator<double>&, double, std::uint64_t);
+template bool corner_proves_rank(const LinearOperator<float>&, const RankInput&, Index);
+template bool corner_proves_rank(const LinearOperator<double>&, const RankInput&, Index);
 template std::optional<RankResult> rank_by_qr(const LinearOperator<float>&, const RankInput&, Interval, std::string&);
 template std::optional<RankResult> rank_by_qr(const LinearOperator<double>&, const RankInput&, Interval, std::string&);
 

@@ -1,3 +1,6 @@
+#include <Eigen/Eigenvalues>
+#include <Eigen/QR>
+#include <lowrank/op/compose.hpp>
 #include <lowrank/svd/probes.hpp>
 #include <lowrank/svd/rank_methods.hpp>
 
@@ -134,6 +137,81 @@ TEST_CASE_TEMPLATE("rank: the LU proves nothing that is not so", T, float, doubl
           CHECK(!why.empty());
         }
       }
+}
+
+TEST_CASE_TEMPLATE("largest_singular_value: σ₁ lies between its bounds, which are close", T, float, double) {
+  for (const char* spec : {"flat", "poly:0.1", "poly:1", "exp:0.2", "step:1,1e-3"})
+    for (const auto& [m, n] : {std::pair<Index, Index>{1, 1}, {5, 3}, {40, 70}, {1100, 1060}})
+      for (const double scale : {1.0, std::is_same_v<T, float> ? 1e25 : 1e200, 1e-25}) {
+        const Index k = std::min(m, n);
+        const Matrix<T> A = with_values<T>(m, n, lowrank::spectrum(spec, k));
+        const auto unscaled = lowrank::as_operator(A);
+        const lowrank::ScaledOperator<T> scaled(scale, unscaled);
+        const auto found = lowrank::largest_singular_value<T>(scaled, scaled.frobenius_norm().value(), 1);
+        CAPTURE(spec);
+        CAPTURE(m);
+        CAPTURE(scale);
+        const double rounding = 20 * check::eps<T>;
+        CHECK(found.low <= (1 + rounding) * scale);
+        CHECK(found.low >= 0.97 * scale);
+        CHECK(found.high >= (1 - rounding) * scale);
+        // Where the iteration settles at once the bound is the certificate's.
+        CHECK(found.high <= 10 * scale);
+      }
+  // An operator that does not know its norm, and one whose iteration settles too soon for the theorem.
+  const Matrix<T> A = with_values<T>(300, 200, step(200, 1, 0));
+  const auto found = lowrank::largest_singular_value<T>(lowrank::as_operator(A), -1, 1);
+  CHECK(check::near(found.low, 1, 1e-5));
+  CHECK(found.high >= 1 - 1e-5);
+  CHECK(found.high <= 1.1);
+}
+
+TEST_CASE_TEMPLATE("rank: a corner proves a rank, or nothing", T, float, double) {
+  const Index n = 640, order = n / 16 + 121;
+  const lowrank::RankOptions options{};
+  const auto proved = [&](const check::Dense& A, double relative) {
+    check::Laid<T> laid(A, lowrank::Order::col_major);
+    const lowrank::RankInput input{{-1, relative}, A.norm(), options};
+    return lowrank::corner_proves_rank<T>(lowrank::DenseOperator<T>(laid.view()), input, order);
+  };
+  const double rule = static_cast<double>(n) * check::eps<T> / 100;
+  const check::Dense A = check::dense(with_values<T>(n, n, step(n, order, 0)));
+  CHECK(proved(check::Dense::Identity(n, n), rule));
+  // Corners of random matrices come close to singular: float cannot tell.
+  CHECK(proved(A, rule) == std::is_same_v<T, double>);
+  CHECK_FALSE(proved(A, 0.1));
+  CHECK_FALSE(proved(check::dense(with_values<T>(n, n, step(n, order - 1, 0))), rule));
+  // No part of a matrix of full rank need have a rank.
+  check::Dense anti = check::Dense::Zero(n, n);
+  for (Index i = 0; i < n; ++i) anti(i, n - 1 - i) = 1;
+  CHECK_FALSE(proved(anti, rule));
+  const auto found = matrix_rank<T>(lowrank::DenseOperator<T>(check::Laid<T>(anti, lowrank::Order::col_major).view()));
+  CHECK(found.rank == n);
+  CHECK(found.certified);
+}
+
+TEST_CASE("probes: what Lanczos misses falls with starts and steps") {
+  using lowrank::lanczos_shortfall;
+  CHECK(check::near(lanczos_shortfall(4000, 11, 8).value(), 0.2019, 1e-3));
+  CHECK_FALSE(lanczos_shortfall(4000, 11, 3).has_value());
+  CHECK_FALSE(lanczos_shortfall(4000, 1, 10).has_value());
+  CHECK(lanczos_shortfall(100, 2, 20).value() > lanczos_shortfall(100, 3, 20).value());
+  // λ₁ = 1 above λ₂ = 0.8: how often the Ritz value of 4 steps falls short by more than the theorem allows 1 in 5.
+  const Index n = 30, trials = 500;
+  const std::size_t steps = 4;
+  const double allowed = lanczos_shortfall(static_cast<double>(n), 1, steps, 0.2).value();
+  Eigen::VectorXd B = 0.8 * Eigen::VectorXd::LinSpaced(n, 0, 1);
+  B[n - 1] = 1;
+  Index failed = 0;
+  for (Index t = 0; t < trials; ++t) {
+    check::Dense K(n, static_cast<Index>(steps));
+    K.col(0) = check::gaussian(n, 1, static_cast<std::uint64_t>(t)).col(0);
+    for (Index j = 1; j < K.cols(); ++j) K.col(j) = B.asDiagonal() * K.col(j - 1);
+    const check::Dense Q = Eigen::HouseholderQR<check::Dense>(K).householderQ() * check::Dense::Identity(n, K.cols());
+    const Eigen::SelfAdjointEigenSolver<check::Dense> ritz(Q.transpose() * B.asDiagonal() * Q);
+    failed += ritz.eigenvalues().maxCoeff() < 1 - allowed;
+  }
+  CHECK(failed < trials / 5);
 }
 
 TEST_CASE("probes: the bounds hold as often as they say") {
