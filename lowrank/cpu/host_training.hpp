@@ -1,6 +1,6 @@
 #pragma once
 
-#include <lowrank/core/training.hpp>
+#include <lowrank/cpu/training_kernels.hpp>
 
 namespace lowrank {
 
@@ -10,7 +10,7 @@ namespace lowrank {
 template <Real T>
 class HostTraining final : public TrainingPrimitives<T> {
  public:
-  static constexpr Index small_batch = 128;
+  static constexpr Index small_batch = kernels::most_samples;
 
   void advance(TrainingClock* clock, Index batch) const override;
   void gather(const ByteImages& images, const std::int32_t* order, const TrainingClock* clock, MatrixView<T> X,

@@ -37,23 +37,6 @@ kernels::Rule<T> rule_of(const Optimizer& optimizer, const TrainingClock* clock)
 
 Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
-/// How the sweep over an out×in matrix is cut: at most 16 strips of rows, since each has a dX of its own, and chunks of
-/// columns such that those of X and dX stay in the second cache. Depends on the shape alone.
-struct Cut {
-  Index batch, out, in, height, strips, width, chunks, padded;
-
-  Cut(Index batch_, Index out_, Index in_, std::size_t bytes) : batch(batch_), out(out_), in(in_) {
-    height = std::max<Index>(64, round_up((out + 15) / 16, kernels::row_block));
-    strips = (out + height - 1) / height;
-    constexpr Index cache = 512 << 10;
-    width = std::max<Index>(64, cache / (2 * batch * static_cast<Index>(bytes)) / 64 * 64);
-    chunks = (in + width - 1) / width;
-    padded = round_up(in, 16);
-  }
-  Index packed() const { return round_up(out, kernels::row_block) * batch; }
-  Index parts() const { return strips * batch * padded; }
-};
-
 /// The sides of the tiles that go through BLAS. Each is computed by one thread with OpenBLAS set to one: threads of two
 /// pools would fight for the cores, and the bits would depend on their number.
 constexpr Index tile_rows = 256, tile_cols = 1024;
@@ -142,61 +125,82 @@ void backward_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& ru
                      b.v.data(), rule);
 }
 
-/// dX from the strips' parts and the side branch; called by all threads of a region.
+/// Columns of a product X·W that a thread takes at a time: enough of them for the tiles of the kernel, few enough that
+/// all threads have work.
+Index strip_of_columns(Index cols, int thread_count) {
+  return std::max<Index>(64, round_up((cols + 4 * thread_count - 1) / (4 * thread_count), 16));
+}
+
+/// dX = (dY·W + dH·A) ∘ f'(X); called by all threads of a region.
 template <Real T>
-void reduce_parts(const LinearBackward<T>& layer, const Cut& cut, const T* parts) {
-  const bool masked = layer.input == Activation::relu;
-  constexpr Index width = 512;
-#pragma omp for schedule(static) collapse(2)
-  for (Index b = 0; b < cut.batch; ++b)
-    for (Index j = 0; j < cut.in; j += width)
-      kernels::reduce<T>(parts + b * cut.padded + j, cut.batch * cut.padded, cut.strips,
-                         layer.dH.data() + b * layer.dH.ld(), layer.A.data() + j, layer.A.ld(), layer.dH.cols(),
-                         masked ? layer.X.data() + b * layer.X.ld() + j : nullptr, std::min(width, cut.in - j),
-                         layer.dX.data() + b * layer.dX.ld() + j);
+void input_gradient_by_kernels(const LinearBackward<T>& layer) {
+  const Index width = strip_of_columns(layer.dX.cols(), omp_get_num_threads());
+#pragma omp for schedule(dynamic, 1)
+  for (Index j = 0; j < layer.dX.cols(); j += width)
+    kernels::times<T>({.batch = layer.dX.rows(),
+                       .in = layer.dY.cols(),
+                       .cols = std::min(width, layer.dX.cols() - j),
+                       .rank = layer.dH.cols(),
+                       .alpha = T(1),
+                       .X = layer.dY.data(),
+                       .ldx = layer.dY.ld(),
+                       .W = layer.W.data() + j,
+                       .ldw = layer.W.ld(),
+                       .bias = nullptr,
+                       .H = layer.dH.data(),
+                       .ldh = layer.dH.ld(),
+                       .B = layer.A.data() + j,
+                       .ldb = layer.A.ld(),
+                       .relu = false,
+                       .mask = layer.input == Activation::relu ? layer.X.data() + j : nullptr,
+                       .ldmask = layer.X.ld(),
+                       .Y = layer.dX.data() + j,
+                       .ldy = layer.dX.ld()});
+}
+
+/// W and b follow their gradients; called by all threads of a region. The strips are taken from the first to the last
+/// in one step and back in the next: so each begins with what the one before has left in the cache.
+template <Real T>
+void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool back) {
+  const Trained<T>&w = layer.weight, &b = layer.bias;
+  const Index batch = layer.dY.rows(), out = layer.dY.cols(), in = layer.X.cols();
+  constexpr Index height = 16, cache = 128 << 10;
+  // The columns of X stay in the second cache.
+  const Index width = std::max<Index>(64, cache / (batch * static_cast<Index>(sizeof(T))) / 64 * 64);
+  const Index strips = (out + height - 1) / height;
+#pragma omp for schedule(dynamic, 1)
+  for (Index s = 0; s < strips; ++s) {
+    const Index first = (back ? strips - 1 - s : s) * height, rows = std::min(height, out - first);
+    const T* dY = layer.dY.data() + first;
+    for (Index j = 0; j < in; j += width) {
+      const Index at = first * w.value.ld() + j;
+      kernels::update<T>({.batch = batch,
+                          .rows = rows,
+                          .cols = std::min(width, in - j),
+                          .dY = dY,
+                          .lddy = layer.dY.ld(),
+                          .X = layer.X.data() + j,
+                          .ldx = layer.X.ld(),
+                          .W = w.value.data() + at,
+                          .m = w.m.data() + at,
+                          .v = w.v.data() + at,
+                          .ldw = w.value.ld(),
+                          .rule = rule});
+    }
+    if (!b.value.empty())
+      kernels::bias<T>(dY, layer.dY.ld(), batch, rows, b.value.data() + first, b.m.data() + first, b.v.data() + first,
+                       rule);
+  }
 }
 
 template <Real T>
-void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch) {
-  const Cut cut(layer.dY.rows(), layer.dY.cols(), layer.X.cols(), sizeof(T));
-  T *const packed = scratch.data(), *const parts = packed + round_up(cut.packed(), 16);
-  const bool trained = !layer.weight.value.empty(), wanted = !layer.dX.empty();
-  const Trained<T>&w = layer.weight, &b = layer.bias;
-#pragma omp parallel if (cut.batch * cut.out * cut.in > worth_threads)
+void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool back) {
+#pragma omp parallel if (layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads)
   {
     const FlushSubnormals flush;
-#pragma omp for schedule(static)
-    for (Index s = 0; s < cut.strips; ++s) {
-      const Index first = s * cut.height, rows = std::min(cut.height, cut.out - first);
-      const T* dY = layer.dY.data() + first;
-      kernels::pack_gradient<T>(dY, layer.dY.ld(), cut.batch, rows, packed + first * cut.batch);
-      if (!b.value.empty())
-        kernels::bias<T>(dY, layer.dY.ld(), cut.batch, rows, b.value.data() + first, b.m.data() + first,
-                         b.v.data() + first, rule);
-    }
-    if (trained || wanted) {
-#pragma omp for schedule(dynamic, 1) collapse(2)
-      for (Index s = 0; s < cut.strips; ++s)
-        for (Index c = 0; c < cut.chunks; ++c) {
-          const Index first = s * cut.height, at = first * layer.W.ld();
-          kernels::sweep<T>({.batch = cut.batch,
-                             .rows = std::min(cut.height, cut.out - first),
-                             .first = c * cut.width,
-                             .last = std::min(cut.in, (c + 1) * cut.width),
-                             .dY = packed + first * cut.batch,
-                             .X = layer.X.data(),
-                             .ldx = layer.X.ld(),
-                             .frozen = layer.W.data() + at,
-                             .W = trained ? w.value.data() + at : nullptr,
-                             .m = w.m.data() + at,
-                             .v = w.v.data() + at,
-                             .ldw = layer.W.ld(),
-                             .sum = wanted ? parts + s * cut.batch * cut.padded : nullptr,
-                             .lds = cut.padded,
-                             .rule = rule});
-        }
-    }
-    if (wanted) reduce_parts<T>(layer, cut, parts);
+    // dX is made of W as it was before: the threads wait for one another between the two.
+    if (!layer.dX.empty()) input_gradient_by_kernels<T>(layer);
+    if (!layer.weight.value.empty()) update_by_kernels<T>(layer, rule, back);
   }
 }
 
@@ -214,31 +218,32 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
 #pragma omp parallel for schedule(dynamic, 1) if (batch * in * out > worth_threads)
   for (Index first = 0; first < out; first += height) {
     const FlushSubnormals flush;
-    kernels::forward<T>({.batch = batch,
-                         .in = in,
-                         .rows = std::min(height, out - first),
-                         .rank = H.cols(),
-                         .alpha = alpha,
-                         .X = X.data(),
-                         .ldx = X.ld(),
-                         .W = W.data() + first * W.ld(),
-                         .ldw = W.ld(),
-                         .bias = b.empty() ? nullptr : b.data() + first,
-                         .H = H.data(),
-                         .ldh = H.ld(),
-                         .B = B.data() + first,
-                         .ldb = B.ld(),
-                         .relu = f == Activation::relu,
-                         .Y = Y.data() + first,
-                         .ldy = Y.ld()});
+    kernels::times_transposed<T>({.batch = batch,
+                                  .in = in,
+                                  .cols = std::min(height, out - first),
+                                  .rank = H.cols(),
+                                  .alpha = alpha,
+                                  .X = X.data(),
+                                  .ldx = X.ld(),
+                                  .W = W.data() + first * W.ld(),
+                                  .ldw = W.ld(),
+                                  .bias = b.empty() ? nullptr : b.data() + first,
+                                  .H = H.data(),
+                                  .ldh = H.ld(),
+                                  .B = B.data() + first,
+                                  .ldb = B.ld(),
+                                  .relu = f == Activation::relu,
+                                  .mask = nullptr,
+                                  .ldmask = 0,
+                                  .Y = Y.data() + first,
+                                  .ldy = Y.ld()});
   }
 }
 
 template <Real T>
-Index HostTraining<T>::scratch_size(Index batch, Index out, Index in) const {
+Index HostTraining<T>::scratch_size(Index batch, Index, Index) const {
   if (batch > small_batch) return threads() * tile_rows * tile_cols;
-  const Cut cut(batch, out, in, sizeof(T));
-  return round_up(cut.packed(), 16) + cut.parts();
+  return 0;
 }
 
 template <Real T>
@@ -249,7 +254,7 @@ void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Opti
   if (layer.dY.rows() > small_batch)
     backward_by_blas<T>(layer, rule, scratch);
   else
-    backward_by_kernels<T>(layer, rule, scratch);
+    backward_by_kernels<T>(layer, rule, clock->step % 2 != 0);
 }
 
 template <Real T>

@@ -1,7 +1,7 @@
 #include <lowrank/cpu/training_kernels.hpp>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "lowrank/cpu/training_forward.cpp"
+#define HWY_TARGET_INCLUDE "lowrank/cpu/training_times_transposed.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h.
 #include <hwy/highway.h>
@@ -12,6 +12,13 @@ HWY_BEFORE_NAMESPACE();
 namespace lowrank::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+// Tiles fill 32 registers, or 16.
+#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
+constexpr int kRows = 4, kBatch = 5;
+#else
+constexpr int kRows = 2, kBatch = 5;
+#endif
 
 #if HWY_TARGET != HWY_SCALAR
 /// The sum of each 16-byte block's fellows: lane i of the result is Σ over the blocks of their lane i.
@@ -47,7 +54,7 @@ HWY_INLINE void SumsOfLanes(D d, const hn::Vec<D>* v, T* to) {
 
 /// R rows of W against N rows of X: R·N sums over `in`, vectors run along it.
 template <int R, int N, class T>
-HWY_INLINE void ForwardTile(const Forward<T>& work, Size row, Size sample) {
+HWY_INLINE void Tile(const Product<T>& work, Size row, Size sample) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   const Size ldw = static_cast<Size>(work.ldw), ldx = static_cast<Size>(work.ldx);
@@ -61,7 +68,7 @@ HWY_INLINE void ForwardTile(const Forward<T>& work, Size row, Size sample) {
   const T* ahead = W + (R + (sample > 0 ? R / 2 : 0)) * ldw;
   ForVectors(0, static_cast<Size>(work.in), hn::Lanes(d), [&](auto part, Size i, Size n) HWY_ATTR {
     constexpr bool kPart = decltype(part)::value;
-    if (sample <= kForwardBatch)
+    if (sample <= kBatch)
 #pragma GCC unroll 8
       for (int r = 0; r < R / 2; ++r) __builtin_prefetch(ahead + r * ldw + i, 0, 2);
     Vector w[R];
@@ -99,35 +106,35 @@ HWY_INLINE void ForwardTile(const Forward<T>& work, Size row, Size sample) {
 }
 
 template <int R, class T>
-HWY_INLINE void ForwardRows(const Forward<T>& work, Size row) {
+HWY_INLINE void AllSamples(const Product<T>& work, Size row) {
   const Size batch = static_cast<Size>(work.batch);
   Size b = 0;
-  for (; b + kForwardBatch <= batch; b += kForwardBatch) ForwardTile<R, kForwardBatch>(work, row, b);
+  for (; b + kBatch <= batch; b += kBatch) Tile<R, kBatch>(work, row, b);
   switch (batch - b) {
     case 4:
-      return ForwardTile<R, 4>(work, row, b);
+      return Tile<R, 4>(work, row, b);
     case 3:
-      return ForwardTile<R, 3>(work, row, b);
+      return Tile<R, 3>(work, row, b);
     case 2:
-      return ForwardTile<R, 2>(work, row, b);
+      return Tile<R, 2>(work, row, b);
     case 1:
-      return ForwardTile<R, 1>(work, row, b);
+      return Tile<R, 1>(work, row, b);
     default:
       return;
   }
 }
 
 template <class T>
-HWY_INLINE void ForwardStrip(const Forward<T>& work) {
-  const Size rows = static_cast<Size>(work.rows);
+HWY_INLINE void Strip(const Product<T>& work) {
+  const Size rows = static_cast<Size>(work.cols);
   Size row = 0;
-  for (; row + kForwardRows <= rows; row += kForwardRows) ForwardRows<kForwardRows>(work, row);
-  for (; row < rows; ++row) ForwardRows<1>(work, row);
+  for (; row + kRows <= rows; row += kRows) AllSamples<kRows>(work, row);
+  for (; row < rows; ++row) AllSamples<1>(work, row);
 }
 
 // What is exported cannot be a template.
-void ForwardF32(const Forward<float>& work) { ForwardStrip(work); }
-void ForwardF64(const Forward<double>& work) { ForwardStrip(work); }
+void TimesTransposedF32(const Product<float>& work) { Strip(work); }
+void TimesTransposedF64(const Product<double>& work) { Strip(work); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lowrank::kernels
@@ -137,16 +144,16 @@ HWY_AFTER_NAMESPACE();
 
 namespace lowrank::kernels {
 
-HWY_EXPORT(ForwardF32);
-HWY_EXPORT(ForwardF64);
+HWY_EXPORT(TimesTransposedF32);
+HWY_EXPORT(TimesTransposedF64);
 
 template <>
-void forward(const Forward<float>& work) {
-  HWY_DYNAMIC_DISPATCH(ForwardF32)(work);
+void times_transposed(const Product<float>& work) {
+  HWY_DYNAMIC_DISPATCH(TimesTransposedF32)(work);
 }
 template <>
-void forward(const Forward<double>& work) {
-  HWY_DYNAMIC_DISPATCH(ForwardF64)(work);
+void times_transposed(const Product<double>& work) {
+  HWY_DYNAMIC_DISPATCH(TimesTransposedF64)(work);
 }
 
 }  // namespace lowrank::kernels
