@@ -17,6 +17,7 @@ class HostTraining final : public TrainingPrimitives<T> {
               std::int32_t* labels) const override;
   void linear_forward(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
                       MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) const override;
+  bool gains_by_columns(Index batch, Index out) const override;
   Index scratch_size(Index batch, Index out, Index in) const override;
   void linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer, const TrainingClock* clock,
                        std::span<T> scratch) const override;

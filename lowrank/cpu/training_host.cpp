@@ -125,37 +125,52 @@ void backward_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& ru
                      b.v.data(), rule);
 }
 
-/// Columns of a product X·W that a thread takes at a time: enough of them for the tiles of the kernel, few enough that
-/// all threads have work.
-Index strip_of_columns(Index cols, int thread_count) {
-  return std::max<Index>(64, round_up((cols + 4 * thread_count - 1) / (4 * thread_count), 16));
+/// A product by strips of its columns; called by all threads of a region. A strip of a transposed W (rows of it) is
+/// small; one of W is wide enough for the tiles of the kernel, and there are enough for all threads.
+template <Real T>
+void multiply(const kernels::Product<T>& all, bool transposed) {
+  const Index parts = 4 * omp_get_num_threads();
+  const Index width = transposed ? std::clamp<Index>(all.cols / 16 / 4 * 4, 4, 64)
+                                 : std::max<Index>(64, round_up((all.cols + parts - 1) / parts, 16));
+#pragma omp for schedule(dynamic, 1)
+  for (Index j = 0; j < all.cols; j += width) {
+    kernels::Product<T> strip = all;
+    strip.cols = std::min(width, all.cols - j);
+    strip.W += transposed ? j * all.ldw : j;
+    if (all.bias != nullptr) strip.bias += j;
+    if (all.rank > 0) strip.B += j;
+    if (all.mask != nullptr) strip.mask += j;
+    strip.Y += j;
+    if (transposed)
+      kernels::times_transposed<T>(strip);
+    else
+      kernels::times<T>(strip);
+  }
 }
 
 /// dX = (dY·W + dH·A) ∘ f'(X); called by all threads of a region.
 template <Real T>
 void input_gradient_by_kernels(const LinearBackward<T>& layer) {
-  const Index width = strip_of_columns(layer.dX.cols(), omp_get_num_threads());
-#pragma omp for schedule(dynamic, 1)
-  for (Index j = 0; j < layer.dX.cols(); j += width)
-    kernels::times<T>({.batch = layer.dX.rows(),
-                       .in = layer.dY.cols(),
-                       .cols = std::min(width, layer.dX.cols() - j),
-                       .rank = layer.dH.cols(),
-                       .alpha = T(1),
-                       .X = layer.dY.data(),
-                       .ldx = layer.dY.ld(),
-                       .W = layer.W.data() + j,
-                       .ldw = layer.W.ld(),
-                       .bias = nullptr,
-                       .H = layer.dH.data(),
-                       .ldh = layer.dH.ld(),
-                       .B = layer.A.data() + j,
-                       .ldb = layer.A.ld(),
-                       .relu = false,
-                       .mask = layer.input == Activation::relu ? layer.X.data() + j : nullptr,
-                       .ldmask = layer.X.ld(),
-                       .Y = layer.dX.data() + j,
-                       .ldy = layer.dX.ld()});
+  multiply<T>({.batch = layer.dX.rows(),
+               .in = layer.dY.cols(),
+               .cols = layer.dX.cols(),
+               .rank = layer.dH.cols(),
+               .alpha = T(1),
+               .X = layer.dY.data(),
+               .ldx = layer.dY.ld(),
+               .W = layer.W.data(),
+               .ldw = layer.W.ld(),
+               .bias = nullptr,
+               .H = layer.dH.data(),
+               .ldh = layer.dH.ld(),
+               .B = layer.A.data(),
+               .ldb = layer.A.ld(),
+               .relu = false,
+               .mask = layer.input == Activation::relu ? layer.X.data() : nullptr,
+               .ldmask = layer.X.ld(),
+               .Y = layer.dX.data(),
+               .ldy = layer.dX.ld()},
+              false);
 }
 
 /// W and b follow their gradients; called by all threads of a region. The strips are taken from the first to the last
@@ -210,34 +225,39 @@ template <Real T>
 void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
                                      MatrixView<const T> H, MatrixView<const T> B, Activation f,
                                      MatrixView<T> Y) const {
-  for (const auto& view : {X, W, H, B}) require_rows(view);
+  for (const auto& view : {X, H, B}) require_rows(view);
   require_rows(Y);
   const Index batch = X.rows(), in = X.cols(), out = W.rows();
   if (batch > small_batch) return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
-  const Index height = std::clamp<Index>(out / 16 / 4 * 4, 4, 64);
-#pragma omp parallel for schedule(dynamic, 1) if (batch * in * out > worth_threads)
-  for (Index first = 0; first < out; first += height) {
+#pragma omp parallel if (batch * in * out > worth_threads)
+  {
     const FlushSubnormals flush;
-    kernels::times_transposed<T>({.batch = batch,
-                                  .in = in,
-                                  .cols = std::min(height, out - first),
-                                  .rank = H.cols(),
-                                  .alpha = alpha,
-                                  .X = X.data(),
-                                  .ldx = X.ld(),
-                                  .W = W.data() + first * W.ld(),
-                                  .ldw = W.ld(),
-                                  .bias = b.empty() ? nullptr : b.data() + first,
-                                  .H = H.data(),
-                                  .ldh = H.ld(),
-                                  .B = B.data() + first,
-                                  .ldb = B.ld(),
-                                  .relu = f == Activation::relu,
-                                  .mask = nullptr,
-                                  .ldmask = 0,
-                                  .Y = Y.data() + first,
-                                  .ldy = Y.ld()});
+    multiply<T>({.batch = batch,
+                 .in = in,
+                 .cols = out,
+                 .rank = H.cols(),
+                 .alpha = alpha,
+                 .X = X.data(),
+                 .ldx = X.ld(),
+                 .W = W.data(),
+                 .ldw = W.ld(),
+                 .bias = b.empty() ? nullptr : b.data(),
+                 .H = H.data(),
+                 .ldh = H.ld(),
+                 .B = B.data(),
+                 .ldb = B.ld(),
+                 .relu = f == Activation::relu,
+                 .mask = nullptr,
+                 .ldmask = 0,
+                 .Y = Y.data(),
+                 .ldy = Y.ld()},
+                W.order() == Order::row_major);
   }
+}
+
+template <Real T>
+bool HostTraining<T>::gains_by_columns(Index batch, Index out) const {
+  return batch <= small_batch && out >= 64;
 }
 
 template <Real T>

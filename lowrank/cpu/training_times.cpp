@@ -20,7 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // all samples: 24 KiB.
 constexpr Size kWide = 12;
 #if HWY_TARGET <= HWY_AVX3
-constexpr Size kBlock = 32;
+constexpr Size kBlock = 64;
 #else
 constexpr Size kBlock = 64;
 #endif

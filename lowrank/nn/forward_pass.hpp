@@ -12,6 +12,9 @@ class ForwardPass {
   /// Network and adapter (nullptr: none) must outlive the pass.
   ForwardPass(const Mlp<T>& mlp, const LoraAdapter<T>* adapter, Index most);
 
+  /// From now on the weights are not changed: where the device gains by it, those beneath ReLU are held by columns too.
+  void freeze();
+
   Index most() const { return values_.front().rows(); }
   /// Where the first n inputs of a batch are to be put.
   MatrixView<T> inputs(Index n) { return values_.front().view().middle_rows(0, n); }
@@ -31,6 +34,7 @@ class ForwardPass {
   const LoraAdapter<T>* adapter_;
   std::vector<Matrix<T>> values_;  // inputs of each layer, and the logits
   std::vector<Matrix<T>> sides_;   // [most, directions]; empty for a layer without adapter
+  std::vector<Matrix<T>> frozen_;  // of each layer Wᵀ by rows, or nothing; none before freeze()
 };
 
 }  // namespace lowrank

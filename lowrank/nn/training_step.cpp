@@ -72,6 +72,7 @@ template <Real T>
 LoraStep<T>::LoraStep(const Mlp<T>& base, LoraAdapter<T>& adapter, Index most, UpdateRule rule)
     : TrainingStep<T>(base, &adapter, most), adapter_(&adapter), lowest_(base.depth()) {
   Device& device = base.device();
+  this->pass_.freeze();
   for (Index l = 0; l < base.depth(); ++l) {
     const LoraLayer<T>* side = adapter.of_layer(l);
     const Linear<T>& linear = base.layers()[static_cast<std::size_t>(l)];
