@@ -55,9 +55,45 @@ HWY_INLINE hn::Vec<D> Finished(D d, const Product<T>& work, hn::Vec<D> sum, Inde
   return y;
 }
 
-/// One block of rows, from `row` on, beneath V vectors of columns. Bit i of used[b]: sample b uses row + i.
+/// The rows of a block that are not zero in each sample and in any of them, bit i for row i of the block.
+struct Used {
+  std::uint64_t by[most_samples], any;
+
+  template <class T>
+  HWY_INLINE void find(const Product<T>& work, Size row) {
+    any = 0;
+    const Size in = static_cast<Size>(work.in);
+    for (Index b = 0; row < in && b < work.batch; ++b)
+      any |= by[b] = NonzeroBits(work.X + b * work.ldx + row, std::min(kBlock, in - row));
+  }
+};
+
+/// What comes after a tile: `rows` of it beginning at `from` are asked for, a few with each sample. Their addresses are
+/// too far apart to be foreseen.
+template <class T>
+struct Next {
+  const T* from;
+  std::uint64_t rows;
+  int share;
+
+  HWY_INLINE Next(const T* from_, std::uint64_t rows_, Index batch)
+      : from(from_),
+        rows(rows_),
+        share((std::popcount(rows_) + static_cast<int>(batch) - 1) / static_cast<int>(batch)) {}
+  template <Size kLines>
+  HWY_INLINE void ask(Size ldw) {
+    for (int k = 0; k < share && rows != 0; ++k, rows &= rows - 1) {
+      const T* line = from + static_cast<Size>(std::countr_zero(rows)) * ldw;
+#pragma GCC unroll 16
+      for (Size l = 0; l < kLines; ++l) __builtin_prefetch(line + l * (64 / sizeof(T)), 0, 2);
+    }
+  }
+};
+
+/// One block of rows, from `row` on, beneath V vectors of columns.
 template <Size V, bool kPart, class T>
-HWY_INLINE void TimesTile(const Product<T>& work, const std::uint64_t* used, Size row, bool last, Size col, Size n) {
+HWY_INLINE void TimesTile(const Product<T>& work, const std::uint64_t* used, Size row, bool last, Size col, Size n,
+                          Next<T> next) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   const Size lanes = hn::Lanes(d), ldw = static_cast<Size>(work.ldw);
@@ -65,6 +101,7 @@ HWY_INLINE void TimesTile(const Product<T>& work, const std::uint64_t* used, Siz
   for (Index b = 0; b < work.batch; ++b) {
     const T* HWY_RESTRICT x = work.X + b * work.ldx + static_cast<Index>(row);
     T* HWY_RESTRICT y = work.Y + b * work.ldy + static_cast<Index>(col);
+    next.template ask<(V * hn::MaxLanes(d) * sizeof(T) + 63) / 64>(ldw);
     Vector sum[V];
 #pragma GCC unroll 12
     for (Size v = 0; v < V; ++v) sum[v] = row == 0 ? hn::Zero(d) : Load<kPart>(d, y + v * lanes, n);
@@ -85,19 +122,29 @@ template <class T>
 HWY_INLINE void TimesStrip(const Product<T>& work) {
   const hn::ScalableTag<T> d;
   const Size lanes = hn::Lanes(d), in = static_cast<Size>(work.in), cols = static_cast<Size>(work.cols);
-  std::uint64_t used[most_samples];
+  Used now, then;
+  then.find(work, 0);
   for (Size row = 0; row == 0 || row < in; row += kBlock) {
-    const Size rows = std::min(kBlock, in - row);
-    const bool last = row + rows == in;
-    for (Index b = 0; b < work.batch; ++b) used[b] = NonzeroBits(work.X + b * work.ldx + row, rows);
+    now = then;
+    then.find(work, row + kBlock);
+    const bool last = row + kBlock >= in;
+    const T* block = work.W + row * static_cast<Size>(work.ldw);
+    const auto tile = [&](auto v, auto part, Size at, Size n) HWY_ATTR {
+      constexpr Size V = decltype(v)::value;
+      const Size to = at + V * lanes;
+      const Next<T> next = to < cols ? Next<T>(block + to, now.any, work.batch)
+                                     : Next<T>(block + kBlock * static_cast<Size>(work.ldw), then.any, work.batch);
+      TimesTile<V, decltype(part)::value>(work, now.by, row, last, at, n, next);
+    };
     Size col = 0;
     for (; col + kWide * lanes <= cols && col + (kWide + 4) * lanes != cols; col += kWide * lanes)
-      TimesTile<kWide, false>(work, used, row, last, col, lanes);
-    for (; col + 8 * lanes <= cols; col += 8 * lanes) TimesTile<8, false>(work, used, row, last, col, lanes);
-    for (; col + 4 * lanes <= cols; col += 4 * lanes) TimesTile<4, false>(work, used, row, last, col, lanes);
-    ForVectors(col, cols, lanes, [&](auto part, Size at, Size n) HWY_ATTR {
-      TimesTile<1, decltype(part)::value>(work, used, row, last, at, n);
-    });
+      tile(std::integral_constant<Size, kWide>(), std::false_type(), col, lanes);
+    for (; col + 8 * lanes <= cols; col += 8 * lanes)
+      tile(std::integral_constant<Size, 8>(), std::false_type(), col, lanes);
+    for (; col + 4 * lanes <= cols; col += 4 * lanes)
+      tile(std::integral_constant<Size, 4>(), std::false_type(), col, lanes);
+    ForVectors(col, cols, lanes,
+               [&](auto part, Size at, Size n) HWY_ATTR { tile(std::integral_constant<Size, 1>(), part, at, n); });
   }
 }
 
