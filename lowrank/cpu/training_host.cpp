@@ -170,7 +170,7 @@ void input_gradient_by_kernels(const LinearBackward<T>& layer) {
                .ldmask = layer.X.ld(),
                .Y = layer.dX.data(),
                .ldy = layer.dX.ld()},
-              false);
+              layer.W.order() == Order::col_major);
 }
 
 /// W and b follow their gradients; called by all threads of a region. The strips are taken from the first to the last
@@ -269,7 +269,8 @@ Index HostTraining<T>::scratch_size(Index batch, Index, Index) const {
 template <Real T>
 void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer,
                                       const TrainingClock* clock, std::span<T> scratch) const {
-  for (const auto& view : {layer.dY, layer.X, layer.W, layer.dH, layer.A}) require_rows(view);
+  for (const auto& view : {layer.dY, layer.X, layer.dH, layer.A}) require_rows(view);
+  if (!layer.weight.value.empty()) require_rows(layer.weight.value);
   const auto rule = rule_of<T>(optimizer, clock);
   if (layer.dY.rows() > small_batch)
     backward_by_blas<T>(layer, rule, scratch);

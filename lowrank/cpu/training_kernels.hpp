@@ -57,7 +57,7 @@ constexpr Index most_samples = 128;
 /// W by rows: a zero of X spares the reading of a row of W for this sample, and where all samples have one, at all.
 template <Real T>
 void times(const Product<T>& work);
-/// W transposed.
+/// W transposed: what the mask does not let through costs nothing.
 template <Real T>
 void times_transposed(const Product<T>& work);
 template <Real T>

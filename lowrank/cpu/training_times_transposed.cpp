@@ -6,6 +6,7 @@
 // After foreach_target.h.
 #include <hwy/highway.h>
 
+#include <algorithm>
 #include <lowrank/cpu/training_vectors-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -52,6 +53,16 @@ HWY_INLINE void SumsOfLanes(D d, const hn::Vec<D>* v, T* to) {
 }
 #endif
 
+/// What is added to a sum, and the activation.
+template <class T>
+HWY_INLINE T Finished(const Product<T>& work, Index sample, Index row, T sum) {
+  T y = work.alpha * sum;
+  if (work.bias != nullptr) y += work.bias[row];
+  for (Index k = 0; k < work.rank; ++k) y += work.H[sample * work.ldh + k] * work.B[k * work.ldb + row];
+  // Written so that a NaN stays one.
+  return work.relu && y < T(0) ? T(0) : y;
+}
+
 /// R rows of W against N rows of X: R·N sums over `in`, vectors run along it.
 template <int R, int N, class T>
 HWY_INLINE void Tile(const Product<T>& work, Size row, Size sample) {
@@ -93,14 +104,8 @@ HWY_INLINE void Tile(const Product<T>& work, Size row, Size sample) {
     }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      T y = work.alpha * sums[r];
-      if (work.bias != nullptr) y += work.bias[row + r];
-      for (Index k = 0; k < work.rank; ++k)
-        y += work.H[(static_cast<Index>(sample) + b) * work.ldh + k] *
-             work.B[k * work.ldb + static_cast<Index>(row) + r];
-      // Written so that a NaN stays one.
-      work.Y[(static_cast<Index>(sample) + b) * work.ldy + static_cast<Index>(row) + r] =
-          work.relu && y < T(0) ? T(0) : y;
+      const Index at = static_cast<Index>(row) + r, b_at = static_cast<Index>(sample) + b;
+      work.Y[b_at * work.ldy + at] = Finished(work, b_at, at, sums[r]);
     }
   }
 }
@@ -124,8 +129,77 @@ HWY_INLINE void AllSamples(const Product<T>& work, Size row) {
   }
 }
 
+/// N samples' sums of the columns [first, last) of one row, kept where Y is until the last columns.
+template <int N, class T>
+HWY_INLINE void MaskedTile(const Product<T>& work, Index row, const Index* samples, Index first, Index last) {
+  const hn::ScalableTag<T> d;
+  using Vector = hn::Vec<decltype(d)>;
+  constexpr int U = N >= 4 ? 2 : N >= 2 ? 4 : 8;  // Enough sums that none waits for another.
+  const Size lanes = hn::Lanes(d);
+  const T *HWY_RESTRICT W = work.W + row * work.ldw, *ahead = W + (row + 1 < work.cols ? work.ldw : 0);
+  const T* HWY_RESTRICT X[N];
+  Vector sum[N][U];
+#pragma GCC unroll 8
+  for (int b = 0; b < N; ++b) {
+    X[b] = work.X + samples[b] * work.ldx;
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u) sum[b][u] = hn::Zero(d);
+  }
+  Size i = static_cast<Size>(first);
+  const Size end = static_cast<Size>(last);
+  for (; i + U * lanes <= end; i += U * lanes) {
+    for (Size line = 0; line < (U * hn::MaxLanes(d) * sizeof(T) + 63) / 64; ++line)
+      __builtin_prefetch(ahead + i + line * (64 / sizeof(T)), 0, 2);
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u) {
+      const Vector w = hn::LoadU(d, W + i + u * lanes);
+#pragma GCC unroll 8
+      for (int b = 0; b < N; ++b) sum[b][u] = hn::MulAdd(w, hn::LoadU(d, X[b] + i + u * lanes), sum[b][u]);
+    }
+  }
+  ForVectors(i, end, lanes, [&](auto part, Size at, Size n) HWY_ATTR {
+    const Vector w = Load<decltype(part)::value>(d, W + at, n);
+#pragma GCC unroll 8
+    for (int b = 0; b < N; ++b) sum[b][0] = hn::MulAdd(w, Load<decltype(part)::value>(d, X[b] + at, n), sum[b][0]);
+  });
+#pragma GCC unroll 8
+  for (int b = 0; b < N; ++b) {
+    Vector all = sum[b][0];
+#pragma GCC unroll 8
+    for (int u = 1; u < U; ++u) all = hn::Add(all, sum[b][u]);
+    T* y = work.Y + samples[b] * work.ldy + row;
+    *y += hn::GetLane(hn::SumOfLanes(d, all));
+    if (last == work.in) *y = Finished(work, samples[b], row, *y);
+  }
+}
+
+/// Only what the mask lets through. Columns go in parts such that all samples' stay in the first cache.
+template <class T>
+HWY_INLINE void MaskedStrip(const Product<T>& work) {
+  constexpr Index cache = 24 << 10;
+  const Index width = std::max<Index>(256, cache / static_cast<Index>(sizeof(T)) / work.batch / 64 * 64);
+  for (Index first = 0; first < work.in; first += width) {
+    const Index last = std::min(work.in, first + width);
+    for (Index row = 0; row < work.cols; ++row) {
+      Index samples[most_samples], count = 0;
+      for (Index b = 0; b < work.batch; ++b) {
+        if (first == 0) work.Y[b * work.ldy + row] = 0;
+        samples[count] = b;
+        count += work.mask[b * work.ldmask + row] > 0 ? 1 : 0;
+      }
+      const Index* next = samples;
+      for (; count >= kBatch; count -= kBatch, next += kBatch) MaskedTile<kBatch>(work, row, next, first, last);
+      if (count == 4) MaskedTile<4>(work, row, next, first, last);
+      if (count == 3) MaskedTile<3>(work, row, next, first, last);
+      if (count == 2) MaskedTile<2>(work, row, next, first, last);
+      if (count == 1) MaskedTile<1>(work, row, next, first, last);
+    }
+  }
+}
+
 template <class T>
 HWY_INLINE void Strip(const Product<T>& work) {
+  if (work.mask != nullptr) return MaskedStrip(work);
   const Size rows = static_cast<Size>(work.cols);
   Size row = 0;
   for (; row + kRows <= rows; row += kRows) AllSamples<kRows>(work, row);

@@ -38,8 +38,7 @@ MatrixView<const T> ForwardPass<T>::run(Index n) {
     const MatrixView<T> Y = values_[layer + 1].view().middle_rows(0, n);
     const Activation f = l + 1 < mlp_->depth() ? Activation::relu : Activation::identity;
     const LoraLayer<T>* side = adapter_ == nullptr ? nullptr : adapter_->of_layer(l);
-    const bool by_columns = !frozen_.empty() && !frozen_[layer].empty();
-    const MatrixView<const T> W = by_columns ? frozen_[layer].view().transposed() : linear.weight.view();
+    const MatrixView<const T> W = weights_of(l);
     if (side == nullptr) {
       device.linear_forward(T(1), X, W, linear.bias, {}, {}, f, Y);
     } else {

@@ -21,6 +21,12 @@ class ForwardPass {
   /// The logits of inputs(n).
   MatrixView<const T> run(Index n);
 
+  /// The weights of layer `layer` in the order that they are read in.
+  MatrixView<const T> weights_of(Index layer) const {
+    const auto l = static_cast<std::size_t>(layer);
+    if (frozen_.empty() || frozen_[l].empty()) return mlp_->layers()[l].weight;
+    return frozen_[l].view().transposed();
+  }
   /// What layer `layer` was given, and s·A·x of its adapter, in the last run of n.
   MatrixView<const T> inputs_of(Index layer, Index n) const { return at(values_, layer, n); }
   MatrixView<const T> side_of(Index layer, Index n) const { return at(sides_, layer, n); }

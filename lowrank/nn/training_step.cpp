@@ -100,7 +100,7 @@ void LoraStep<T>::backward(Index n, const Optimizer& optimizer, const TrainingCl
       this->device().linear_forward(static_cast<T>(side->scale), dY, side->B.view().transposed(), {}, {}, {},
                                     Activation::identity, dH);
     if (l > lowest_) {
-      LinearBackward<T> back{.dY = dY, .X = this->pass_.inputs_of(l, n), .W = this->mlp_->layers()[layer].weight};
+      LinearBackward<T> back{.dY = dY, .X = this->pass_.inputs_of(l, n), .W = this->pass_.weights_of(l)};
       if (side != nullptr) {
         back.dH = dH;
         back.A = side->A;
