@@ -33,7 +33,7 @@ HWY_INLINE std::uint64_t NonzeroBits(const T* x, Size n) {
   std::uint64_t bits = 0;
   ForVectors(0, n, hn::Lanes(d), [&](auto part, Size i, Size count) HWY_ATTR {
     std::uint8_t bytes[std::max<Size>(8, kBytes)];
-    hn::StoreMaskBits(d, hn::Ne(Load<decltype(part)::value>(d, x + i, count), hn::Zero(d)), bytes);
+    hn::StoreMaskBits(d, hn::Not(hn::Eq(Load<decltype(part)::value>(d, x + i, count), hn::Zero(d))), bytes);
     for (Size k = 0; k < kBytes && i + 8 * k < 64; ++k) bits |= static_cast<std::uint64_t>(bytes[k]) << (i + 8 * k);
   });
   return bits;
