@@ -173,10 +173,9 @@ void input_gradient_by_kernels(const LinearBackward<T>& layer) {
               layer.W.order() == Order::col_major);
 }
 
-/// W and b follow their gradients; called by all threads of a region. The strips are taken from the first to the last
-/// in one step and back in the next: so each begins with what the one before has left in the cache.
+/// W and b follow their gradients; called by all threads of a region.
 template <Real T>
-void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool back) {
+void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule) {
   const Trained<T>&w = layer.weight, &b = layer.bias;
   const Index batch = layer.dY.rows(), out = layer.dY.cols(), in = layer.X.cols();
   constexpr Index height = 16, cache = 128 << 10;
@@ -185,7 +184,7 @@ void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& r
   const Index strips = (out + height - 1) / height;
 #pragma omp for schedule(dynamic, 1)
   for (Index s = 0; s < strips; ++s) {
-    const Index first = (back ? strips - 1 - s : s) * height, rows = std::min(height, out - first);
+    const Index first = s * height, rows = std::min(height, out - first);
     const T* dY = layer.dY.data() + first;
     for (Index j = 0; j < in; j += width) {
       const Index at = first * w.value.ld() + j;
@@ -209,13 +208,13 @@ void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& r
 }
 
 template <Real T>
-void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool back) {
+void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule) {
 #pragma omp parallel if (layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads)
   {
     const FlushSubnormals flush;
     // dX is made of W as it was before: the threads wait for one another between the two.
     if (!layer.dX.empty()) input_gradient_by_kernels<T>(layer);
-    if (!layer.weight.value.empty()) update_by_kernels<T>(layer, rule, back);
+    if (!layer.weight.value.empty()) update_by_kernels<T>(layer, rule);
   }
 }
 
@@ -275,7 +274,7 @@ void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Opti
   if (layer.dY.rows() > small_batch)
     backward_by_blas<T>(layer, rule, scratch);
   else
-    backward_by_kernels<T>(layer, rule, clock->step % 2 != 0);
+    backward_by_kernels<T>(layer, rule);
 }
 
 template <Real T>

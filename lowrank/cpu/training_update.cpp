@@ -93,20 +93,6 @@ struct Samples {
   }
 };
 
-/// Asks for the next row: the streams of three matrices that end with each row are too many to be foreseen.
-template <bool kAdam, class T>
-HWY_INLINE void Ahead(const Update<T>& work, Size at, Size count) {
-  constexpr Size kLine = 64 / sizeof(T);
-#pragma GCC unroll 8
-  for (Size i = 0; i < count; i += kLine) {
-    __builtin_prefetch(work.W + at + i, 1, 3);
-    if constexpr (kAdam) {
-      __builtin_prefetch(work.m + at + i, 1, 3);
-      __builtin_prefetch(work.v + at + i, 1, 3);
-    }
-  }
-}
-
 /// A row's gradient, and the optimizer on it: V vectors of columns at a time, so that sums of few samples do not wait
 /// for one another.
 template <Size V, bool kAdam, bool kPart, class D, class T>
@@ -137,10 +123,7 @@ HWY_INLINE void UpdateStrip(const Update<T>& work) {
     for (Index b = 0; b < work.batch; ++b) samples.add(work.dY[b * work.lddy + row], work.X + b * work.ldx);
     const Size at = static_cast<Size>(row) * ldw;
     Size i = 0;
-    for (; i + 4 * lanes <= cols; i += 4 * lanes) {
-      if (row + 1 < work.rows) Ahead<kAdam>(work, at + ldw + i, 4 * lanes);
-      UpdateTile<4, kAdam, false>(d, work, rule, samples, at, i, lanes);
-    }
+    for (; i + 4 * lanes <= cols; i += 4 * lanes) UpdateTile<4, kAdam, false>(d, work, rule, samples, at, i, lanes);
     ForVectors(i, cols, lanes, [&](auto part, Size j, Size n) HWY_ATTR {
       UpdateTile<1, kAdam, decltype(part)::value>(d, work, rule, samples, at, j, n);
     });
