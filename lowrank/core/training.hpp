@@ -75,14 +75,19 @@ class TrainingPrimitives {
                       std::int32_t* labels) const = 0;
 
   /// Y = f(alpha·X·Wᵀ + b + H·Bᵀ); b [out, 1], H [batch, r] and B [r, out] (by rows, so transposed) may be empty.
-  /// 2·batch·out·in flops; W is read once where the batch is small.
+  /// 2·batch·out·in flops; W is read once where the batch is small. W may be column-major where gains_by_columns() says
+  /// so: zeros of X then cost nothing.
   virtual void linear_forward(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
                               MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) const = 0;
+
+  /// Whether linear_forward is faster for a column-major W [out, in] where X, of up to `batch` samples, comes from
+  /// ReLU.
+  virtual bool gains_by_columns([[maybe_unused]] Index batch, [[maybe_unused]] Index out) const { return false; }
 
   /// Scalars of T that linear_backward and update need as scratch for this shape.
   virtual Index scratch_size(Index batch, Index out, Index in) const = 0;
 
-  /// See LinearBackward. For small batches one sweep reads and writes W, m and v once; the gradient of W exists only in
+  /// See LinearBackward; a frozen W may be column-major as in linear_forward, and zeros of X then cost nothing. For small batches one sweep reads and writes W, m and v once; the gradient of W exists only in
   /// registers. 4·batch·out·in flops.
   virtual void linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer, const TrainingClock* clock,
                                std::span<T> scratch) const = 0;

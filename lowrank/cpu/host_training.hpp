@@ -1,6 +1,6 @@
 #pragma once
 
-#include <lowrank/core/training.hpp>
+#include <lowrank/cpu/training_kernels.hpp>
 
 namespace lowrank {
 
@@ -10,13 +10,14 @@ namespace lowrank {
 template <Real T>
 class HostTraining final : public TrainingPrimitives<T> {
  public:
-  static constexpr Index small_batch = 128;
+  static constexpr Index small_batch = kernels::most_samples;
 
   void advance(TrainingClock* clock, Index batch) const override;
   void gather(const ByteImages& images, const std::int32_t* order, const TrainingClock* clock, MatrixView<T> X,
               std::int32_t* labels) const override;
   void linear_forward(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
                       MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) const override;
+  bool gains_by_columns(Index batch, Index out) const override;
   Index scratch_size(Index batch, Index out, Index in) const override;
   void linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer, const TrainingClock* clock,
                        std::span<T> scratch) const override;

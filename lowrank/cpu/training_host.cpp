@@ -37,23 +37,6 @@ kernels::Rule<T> rule_of(const Optimizer& optimizer, const TrainingClock* clock)
 
 Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
-/// How the sweep over an out×in matrix is cut: at most 16 strips of rows, since each has a dX of its own, and chunks of
-/// columns such that those of X and dX stay in the second cache. Depends on the shape alone.
-struct Cut {
-  Index batch, out, in, height, strips, width, chunks, padded;
-
-  Cut(Index batch_, Index out_, Index in_, std::size_t bytes) : batch(batch_), out(out_), in(in_) {
-    height = std::max<Index>(64, round_up((out + 15) / 16, kernels::row_block));
-    strips = (out + height - 1) / height;
-    constexpr Index cache = 512 << 10;
-    width = std::max<Index>(64, cache / (2 * batch * static_cast<Index>(bytes)) / 64 * 64);
-    chunks = (in + width - 1) / width;
-    padded = round_up(in, 16);
-  }
-  Index packed() const { return round_up(out, kernels::row_block) * batch; }
-  Index parts() const { return strips * batch * padded; }
-};
-
 /// The sides of the tiles that go through BLAS. Each is computed by one thread with OpenBLAS set to one: threads of two
 /// pools would fight for the cores, and the bits would depend on their number.
 constexpr Index tile_rows = 256, tile_cols = 1024;
@@ -142,61 +125,96 @@ void backward_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& ru
                      b.v.data(), rule);
 }
 
-/// dX from the strips' parts and the side branch; called by all threads of a region.
+/// A product by strips of its columns; called by all threads of a region. A strip of a transposed W (rows of it) is
+/// small; one of W is wide enough for the tiles of the kernel, and there are enough for all threads.
 template <Real T>
-void reduce_parts(const LinearBackward<T>& layer, const Cut& cut, const T* parts) {
-  const bool masked = layer.input == Activation::relu;
-  constexpr Index width = 512;
-#pragma omp for schedule(static) collapse(2)
-  for (Index b = 0; b < cut.batch; ++b)
-    for (Index j = 0; j < cut.in; j += width)
-      kernels::reduce<T>(parts + b * cut.padded + j, cut.batch * cut.padded, cut.strips,
-                         layer.dH.data() + b * layer.dH.ld(), layer.A.data() + j, layer.A.ld(), layer.dH.cols(),
-                         masked ? layer.X.data() + b * layer.X.ld() + j : nullptr, std::min(width, cut.in - j),
-                         layer.dX.data() + b * layer.dX.ld() + j);
+void multiply(const kernels::Product<T>& all, bool transposed) {
+  const Index parts = 4 * omp_get_num_threads();
+  const Index width = transposed ? std::clamp<Index>(all.cols / 16 / 4 * 4, 4, 64)
+                                 : std::max<Index>(64, round_up((all.cols + parts - 1) / parts, 16));
+#pragma omp for schedule(dynamic, 1)
+  for (Index j = 0; j < all.cols; j += width) {
+    kernels::Product<T> strip = all;
+    strip.cols = std::min(width, all.cols - j);
+    strip.W += transposed ? j * all.ldw : j;
+    if (all.bias != nullptr) strip.bias += j;
+    if (all.rank > 0) strip.B += j;
+    if (all.mask != nullptr) strip.mask += j;
+    strip.Y += j;
+    if (transposed)
+      kernels::times_transposed<T>(strip);
+    else
+      kernels::times<T>(strip);
+  }
+}
+
+/// dX = (dY·W + dH·A) ∘ f'(X); called by all threads of a region.
+template <Real T>
+void input_gradient_by_kernels(const LinearBackward<T>& layer) {
+  multiply<T>({.batch = layer.dX.rows(),
+               .in = layer.dY.cols(),
+               .cols = layer.dX.cols(),
+               .rank = layer.dH.cols(),
+               .alpha = T(1),
+               .X = layer.dY.data(),
+               .ldx = layer.dY.ld(),
+               .W = layer.W.data(),
+               .ldw = layer.W.ld(),
+               .bias = nullptr,
+               .H = layer.dH.data(),
+               .ldh = layer.dH.ld(),
+               .B = layer.A.data(),
+               .ldb = layer.A.ld(),
+               .relu = false,
+               .mask = layer.input == Activation::relu ? layer.X.data() : nullptr,
+               .ldmask = layer.X.ld(),
+               .Y = layer.dX.data(),
+               .ldy = layer.dX.ld()},
+              layer.W.order() == Order::col_major);
+}
+
+/// W and b follow their gradients; called by all threads of a region.
+template <Real T>
+void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule) {
+  const Trained<T>&w = layer.weight, &b = layer.bias;
+  const Index batch = layer.dY.rows(), out = layer.dY.cols(), in = layer.X.cols();
+  constexpr Index height = 16, cache = 128 << 10;
+  // The columns of X stay in the second cache.
+  const Index width = std::max<Index>(64, cache / (batch * static_cast<Index>(sizeof(T))) / 64 * 64);
+  const Index strips = (out + height - 1) / height;
+#pragma omp for schedule(dynamic, 1)
+  for (Index s = 0; s < strips; ++s) {
+    const Index first = s * height, rows = std::min(height, out - first);
+    const T* dY = layer.dY.data() + first;
+    for (Index j = 0; j < in; j += width) {
+      const Index at = first * w.value.ld() + j;
+      kernels::update<T>({.batch = batch,
+                          .rows = rows,
+                          .cols = std::min(width, in - j),
+                          .dY = dY,
+                          .lddy = layer.dY.ld(),
+                          .X = layer.X.data() + j,
+                          .ldx = layer.X.ld(),
+                          .W = w.value.data() + at,
+                          .m = w.m.data() + at,
+                          .v = w.v.data() + at,
+                          .ldw = w.value.ld(),
+                          .rule = rule});
+    }
+    if (!b.value.empty())
+      kernels::bias<T>(dY, layer.dY.ld(), batch, rows, b.value.data() + first, b.m.data() + first, b.v.data() + first,
+                       rule);
+  }
 }
 
 template <Real T>
-void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch) {
-  const Cut cut(layer.dY.rows(), layer.dY.cols(), layer.X.cols(), sizeof(T));
-  T *const packed = scratch.data(), *const parts = packed + round_up(cut.packed(), 16);
-  const bool trained = !layer.weight.value.empty(), wanted = !layer.dX.empty();
-  const Trained<T>&w = layer.weight, &b = layer.bias;
-#pragma omp parallel if (cut.batch * cut.out * cut.in > worth_threads)
+void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule) {
+#pragma omp parallel if (layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads)
   {
     const FlushSubnormals flush;
-#pragma omp for schedule(static)
-    for (Index s = 0; s < cut.strips; ++s) {
-      const Index first = s * cut.height, rows = std::min(cut.height, cut.out - first);
-      const T* dY = layer.dY.data() + first;
-      kernels::pack_gradient<T>(dY, layer.dY.ld(), cut.batch, rows, packed + first * cut.batch);
-      if (!b.value.empty())
-        kernels::bias<T>(dY, layer.dY.ld(), cut.batch, rows, b.value.data() + first, b.m.data() + first,
-                         b.v.data() + first, rule);
-    }
-    if (trained || wanted) {
-#pragma omp for schedule(dynamic, 1) collapse(2)
-      for (Index s = 0; s < cut.strips; ++s)
-        for (Index c = 0; c < cut.chunks; ++c) {
-          const Index first = s * cut.height, at = first * layer.W.ld();
-          kernels::sweep<T>({.batch = cut.batch,
-                             .rows = std::min(cut.height, cut.out - first),
-                             .first = c * cut.width,
-                             .last = std::min(cut.in, (c + 1) * cut.width),
-                             .dY = packed + first * cut.batch,
-                             .X = layer.X.data(),
-                             .ldx = layer.X.ld(),
-                             .frozen = layer.W.data() + at,
-                             .W = trained ? w.value.data() + at : nullptr,
-                             .m = w.m.data() + at,
-                             .v = w.v.data() + at,
-                             .ldw = layer.W.ld(),
-                             .sum = wanted ? parts + s * cut.batch * cut.padded : nullptr,
-                             .lds = cut.padded,
-                             .rule = rule});
-        }
-    }
-    if (wanted) reduce_parts<T>(layer, cut, parts);
+    // dX is made of W as it was before: the threads wait for one another between the two.
+    if (!layer.dX.empty()) input_gradient_by_kernels<T>(layer);
+    if (!layer.weight.value.empty()) update_by_kernels<T>(layer, rule);
   }
 }
 
@@ -206,50 +224,57 @@ template <Real T>
 void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
                                      MatrixView<const T> H, MatrixView<const T> B, Activation f,
                                      MatrixView<T> Y) const {
-  for (const auto& view : {X, W, H, B}) require_rows(view);
+  for (const auto& view : {X, H, B}) require_rows(view);
   require_rows(Y);
   const Index batch = X.rows(), in = X.cols(), out = W.rows();
   if (batch > small_batch) return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
-  const Index height = std::clamp<Index>(out / 16 / 4 * 4, 4, 64);
-#pragma omp parallel for schedule(dynamic, 1) if (batch * in * out > worth_threads)
-  for (Index first = 0; first < out; first += height) {
+#pragma omp parallel if (batch * in * out > worth_threads)
+  {
     const FlushSubnormals flush;
-    kernels::forward<T>({.batch = batch,
-                         .in = in,
-                         .rows = std::min(height, out - first),
-                         .rank = H.cols(),
-                         .alpha = alpha,
-                         .X = X.data(),
-                         .ldx = X.ld(),
-                         .W = W.data() + first * W.ld(),
-                         .ldw = W.ld(),
-                         .bias = b.empty() ? nullptr : b.data() + first,
-                         .H = H.data(),
-                         .ldh = H.ld(),
-                         .B = B.data() + first,
-                         .ldb = B.ld(),
-                         .relu = f == Activation::relu,
-                         .Y = Y.data() + first,
-                         .ldy = Y.ld()});
+    multiply<T>({.batch = batch,
+                 .in = in,
+                 .cols = out,
+                 .rank = H.cols(),
+                 .alpha = alpha,
+                 .X = X.data(),
+                 .ldx = X.ld(),
+                 .W = W.data(),
+                 .ldw = W.ld(),
+                 .bias = b.empty() ? nullptr : b.data(),
+                 .H = H.data(),
+                 .ldh = H.ld(),
+                 .B = B.data(),
+                 .ldb = B.ld(),
+                 .relu = f == Activation::relu,
+                 .mask = nullptr,
+                 .ldmask = 0,
+                 .Y = Y.data(),
+                 .ldy = Y.ld()},
+                W.order() == Order::row_major);
   }
 }
 
 template <Real T>
-Index HostTraining<T>::scratch_size(Index batch, Index out, Index in) const {
+bool HostTraining<T>::gains_by_columns(Index batch, Index out) const {
+  return batch <= small_batch && out >= 64;
+}
+
+template <Real T>
+Index HostTraining<T>::scratch_size(Index batch, Index, Index) const {
   if (batch > small_batch) return threads() * tile_rows * tile_cols;
-  const Cut cut(batch, out, in, sizeof(T));
-  return round_up(cut.packed(), 16) + cut.parts();
+  return 0;
 }
 
 template <Real T>
 void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer,
                                       const TrainingClock* clock, std::span<T> scratch) const {
-  for (const auto& view : {layer.dY, layer.X, layer.W, layer.dH, layer.A}) require_rows(view);
+  for (const auto& view : {layer.dY, layer.X, layer.dH, layer.A}) require_rows(view);
+  if (!layer.weight.value.empty()) require_rows(layer.weight.value);
   const auto rule = rule_of<T>(optimizer, clock);
   if (layer.dY.rows() > small_batch)
     backward_by_blas<T>(layer, rule, scratch);
   else
-    backward_by_kernels<T>(layer, rule, scratch);
+    backward_by_kernels<T>(layer, rule);
 }
 
 template <Real T>

@@ -18,13 +18,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Size = std::size_t;
 
-// Tiles fill 32 registers, or 16.
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
-constexpr int kSweepRows = 8, kForwardRows = 4, kForwardBatch = 5, kSumVectors = 4;
-#else
-constexpr int kSweepRows = 4, kForwardRows = 2, kForwardBatch = 5, kSumVectors = 2;
-#endif
-
 /// The first n lanes; the others are zero. With n = Lanes(d) a plain load.
 template <bool kPart, class D, class T>
 HWY_INLINE hn::Vec<D> Load(D d, const T* p, Size n) {

@@ -1,3 +1,4 @@
+#include <lowrank/core/primitives.hpp>
 #include <lowrank/nn/forward_pass.hpp>
 #include <lowrank/nn/storage.hpp>
 
@@ -15,6 +16,19 @@ ForwardPass<T>::ForwardPass(const Mlp<T>& mlp, const LoraAdapter<T>* adapter, In
 }
 
 template <Real T>
+void ForwardPass<T>::freeze() {
+  Device& device = mlp_->device();
+  for (Index l = 0; l < mlp_->depth(); ++l) {
+    const Matrix<T>& W = mlp_->layers()[static_cast<std::size_t>(l)].weight;
+    // Entries that are not finite must meet the zeros too.
+    const bool gains =
+        l > 0 && device.template training<T>().gains_by_columns(most(), W.rows()) && !first_nonfinite<T>(W);
+    frozen_.push_back(gains ? padded_rows<T>(W.cols(), W.rows(), device) : Matrix<T>());
+    if (gains) copy<T>(W.view().transposed(), frozen_.back());
+  }
+}
+
+template <Real T>
 MatrixView<const T> ForwardPass<T>::run(Index n) {
   const TrainingPrimitives<T>& device = mlp_->device().template training<T>();
   for (Index l = 0; l < mlp_->depth(); ++l) {
@@ -24,12 +38,13 @@ MatrixView<const T> ForwardPass<T>::run(Index n) {
     const MatrixView<T> Y = values_[layer + 1].view().middle_rows(0, n);
     const Activation f = l + 1 < mlp_->depth() ? Activation::relu : Activation::identity;
     const LoraLayer<T>* side = adapter_ == nullptr ? nullptr : adapter_->of_layer(l);
+    const MatrixView<const T> W = weights_of(l);
     if (side == nullptr) {
-      device.linear_forward(T(1), X, linear.weight, linear.bias, {}, {}, f, Y);
+      device.linear_forward(T(1), X, W, linear.bias, {}, {}, f, Y);
     } else {
       const MatrixView<T> H = sides_[layer].view().middle_rows(0, n);
       device.linear_forward(static_cast<T>(side->scale), X, side->A, {}, {}, {}, Activation::identity, H);
-      device.linear_forward(T(1), X, linear.weight, linear.bias, H, side->B.view().transposed(), f, Y);
+      device.linear_forward(T(1), X, W, linear.bias, H, side->B.view().transposed(), f, Y);
     }
   }
   return inputs_of(mlp_->depth(), n);

@@ -72,6 +72,7 @@ template <Real T>
 LoraStep<T>::LoraStep(const Mlp<T>& base, LoraAdapter<T>& adapter, Index most, UpdateRule rule)
     : TrainingStep<T>(base, &adapter, most), adapter_(&adapter), lowest_(base.depth()) {
   Device& device = base.device();
+  this->pass_.freeze();
   for (Index l = 0; l < base.depth(); ++l) {
     const LoraLayer<T>* side = adapter.of_layer(l);
     const Linear<T>& linear = base.layers()[static_cast<std::size_t>(l)];
@@ -99,7 +100,7 @@ void LoraStep<T>::backward(Index n, const Optimizer& optimizer, const TrainingCl
       this->device().linear_forward(static_cast<T>(side->scale), dY, side->B.view().transposed(), {}, {}, {},
                                     Activation::identity, dH);
     if (l > lowest_) {
-      LinearBackward<T> back{.dY = dY, .X = this->pass_.inputs_of(l, n), .W = this->mlp_->layers()[layer].weight};
+      LinearBackward<T> back{.dY = dY, .X = this->pass_.inputs_of(l, n), .W = this->pass_.weights_of(l)};
       if (side != nullptr) {
         back.dH = dH;
         back.A = side->A;

@@ -84,10 +84,32 @@ struct Aside {
   Buffer<T> scratch;
 };
 
+/// Sets what ReLU would: about half of the entries to zero, all of the first column and none of the first row.
 template <Real T>
-double forward_error(Case<T>& there, Activation f) {
+void drop_half(Matrix<T>& values) {
+  Matrix<T> here = to_host<T>(values);
+  for (Index i = 0; i < here.rows(); ++i)
+    for (Index j = 0; j < here.cols(); ++j)
+      if (j == 0 || (i > 0 && (i * 7 + j * 5) % 11 < 6)) here(i, j) = 0;
+  from_host<T>(here.data(), values);
+}
+
+/// The same entries by columns.
+template <Real T>
+struct ByColumns {
+  explicit ByColumns(const Matrix<T>& W) : rows(padded_rows<T>(W.cols(), W.rows(), check::device())) {
+    copy<T>(W.view().transposed(), rows);
+  }
+  MatrixView<const T> view() const { return rows.view().transposed(); }
+  Matrix<T> rows;
+};
+
+template <Real T>
+double forward_error(Case<T>& there, Activation f, bool by_columns = false) {
   const TrainingPrimitives<T>& device = check::device().training<T>();
-  device.linear_forward(T(0.5), there.X, there.W, Case<T>::column(there.b), there.H, there.B, f, there.Y);
+  const ByColumns<T> columns(there.W);
+  device.linear_forward(T(0.5), there.X, by_columns ? columns.view() : there.W.view(), Case<T>::column(there.b),
+                        there.H, there.B, f, there.Y);
   const Case<T> c(there);
   double worst = 0;
   for (Index i = 0; i < c.batch; ++i)
@@ -118,11 +140,12 @@ struct Adam {
 
 /// The largest errors of dX and of W, m, v, b after linear_backward, relative to the sizes of their terms.
 template <Real T>
-double backward_error(Case<T>& there, const Optimizer& optimizer, bool trained, bool wanted) {
+double backward_error(Case<T>& there, const Optimizer& optimizer, bool trained, bool wanted, bool by_columns = false) {
   const Case<T> before(there);
   const Matrix<T>&W = before.W, &m = before.mW, &v = before.vW, &b = before.b, &mb = before.mb, &vb = before.vb;
   Aside<T> aside(4, there);
-  LinearBackward<T> layer{.dY = there.dY, .X = there.X, .W = there.W};
+  const ByColumns<T> columns(there.W);
+  LinearBackward<T> layer{.dY = there.dY, .X = there.X, .W = by_columns ? columns.view() : there.W.view()};
   if (trained) {
     layer.weight = {there.W, there.mW, there.vW};
     layer.bias = {Case<T>::column(there.b), Case<T>::column(there.mb), Case<T>::column(there.vb)};
@@ -199,6 +222,41 @@ TEST_CASE_TEMPLATE("a linear layer's way back agrees with the sums entry by entr
           CHECK(backward_error(layer, {.rule = rule, .lr = 0.1}, trained, wanted) < 50 * eps);
         }
   });
+}
+
+TEST_CASE_TEMPLATE("zeros that ReLU has made, and weights by columns, change no result", T, float, double) {
+  const double eps = std::numeric_limits<T>::epsilon();
+  for_each_instruction_set([&] {
+    for (const auto& [batch, out, in, rank] : shapes)
+      for (const bool by_columns : {false, true}) {
+        if (by_columns && !check::device().training<T>().gains_by_columns(1, 1000)) continue;
+        CAPTURE(batch);
+        CAPTURE(out);
+        CAPTURE(in);
+        CAPTURE(by_columns);
+        Case<T> layer(batch, out, in, rank);
+        drop_half<T>(layer.X);
+        drop_half<T>(layer.dY);
+        CHECK(forward_error(layer, Activation::relu, by_columns) < 20 * eps * std::sqrt(static_cast<double>(in)));
+        CHECK(backward_error(layer, {}, false, true, by_columns) < 50 * eps);
+        if (!by_columns) CHECK(backward_error(layer, {.lr = 0.1}, true, true) < 50 * eps);
+      }
+  });
+}
+
+TEST_CASE("a gradient that is not a number is not skipped") {
+  Case<float> layer(10, 70, 40, 0);
+  fill<float>(layer.dY, 0);
+  check::set_entry<float>(layer.dY, 3, 65, std::numeric_limits<float>::quiet_NaN());
+  fill<float>(layer.X, 1);
+  Aside<float> aside(0, layer);
+  LinearBackward<float> back{.dY = layer.dY, .X = layer.X, .W = layer.W, .weight = {layer.W, layer.mW, layer.vW}};
+  back.dX = layer.dX;
+  check::device().training<float>().linear_backward(back, {}, aside.clock.data(), aside.all());
+  CHECK(std::isnan(check::entry<float>(layer.dX, 3, 0)));
+  CHECK(check::entry<float>(layer.dX, 2, 0) == 0);
+  CHECK(std::isnan(check::entry<float>(layer.W, 65, 39)));
+  CHECK(std::isfinite(check::entry<float>(layer.W, 64, 39)));
 }
 
 TEST_CASE("small batches give the same bits with any number of threads") {
