@@ -87,8 +87,9 @@ class TrainingPrimitives {
   /// Scalars of T that linear_backward and update need as scratch for this shape.
   virtual Index scratch_size(Index batch, Index out, Index in) const = 0;
 
-  /// See LinearBackward; a frozen W may be column-major as in linear_forward, and zeros of X then cost nothing. For small batches one sweep reads and writes W, m and v once; the gradient of W exists only in
-  /// registers. 4·batch·out·in flops.
+  /// See LinearBackward; a frozen W may be column-major as in linear_forward, and zeros of X then cost nothing. For
+  /// small batches one sweep reads and writes W, m and v once, after one that reads W for dX; the gradient of W exists
+  /// only in registers, and zeros of dY cost nothing. 4·batch·out·in flops at most.
   virtual void linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer, const TrainingClock* clock,
                                std::span<T> scratch) const = 0;
 
