@@ -188,7 +188,7 @@ void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T bet
       return A.block(b * height, l, std::min(height, m - b * height), std::min(kDepth, n - l));
     };
     Index b = counter++;
-    if (b < blocks) {
+    if (b < blocks && n > 0) {
       present->begin(cut(b, 0), 1);
       present->finish();
     }

@@ -93,6 +93,17 @@ TEST_CASE("panel_multiply: a matrix in double meets a panel in float as its roun
   }
 }
 
+TEST_CASE("panel_multiply: a sum of nothing is nothing") {
+  for (const Order order : {Order::col_major, Order::row_major}) {
+    const Matrix<double> A(300, 0, order);
+    const Matrix<float> X(0, 5);
+    Matrix<float> C(300, 5);
+    fill<float>(C, 3);
+    multiply_in_float(A, X, C);
+    CHECK(frobenius_norm<float>(C) == 0);
+  }
+}
+
 TEST_CASE("panel_multiply: beta = 0 does not read C, and the threads do not show") {
   Matrix<float> A(500, 300, Order::row_major), X(300, 20), C(500, 20), D(500, 20);
   fill_normal<float>(A, 1, 1);
