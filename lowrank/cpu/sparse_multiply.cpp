@@ -1,4 +1,4 @@
-#include <lowrank/cpu/sparse_multiply.hpp>
+#include <lowrank/core/sparse_multiply.hpp>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lowrank/cpu/sparse_multiply.cpp"

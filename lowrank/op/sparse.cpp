@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <cmath>
-#include <lowrank/cpu/sparse_multiply.hpp>
+#include <lowrank/core/sparse_multiply.hpp>
 #include <lowrank/op/entries.hpp>
 #include <lowrank/op/sparse.hpp>
 

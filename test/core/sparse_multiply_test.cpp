@@ -1,4 +1,4 @@
-#include <lowrank/cpu/sparse_multiply.hpp>
+#include <lowrank/core/sparse_multiply.hpp>
 #include <numeric>
 
 #include "../check.hpp"
