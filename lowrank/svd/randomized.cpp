@@ -162,7 +162,9 @@ class SubspaceIteration {
 
 /// Whether the wish may be for an error within float's reach, and the entries lie in its range.
 bool float_serves(const MethodInput& input) {
-  if (!input.options.float_passes || input.norm <= 0 || safe_scale<float>(input.norm) != 1) return false;
+  constexpr Index in_double = 2;  // Products that may have to follow.
+  if (!input.options.float_passes || input.options.max_products <= in_double) return false;
+  if (input.norm <= 0 || safe_scale<float>(input.norm) != 1) return false;
   return input.wish.rank > 0 || input.wish.rtol >= kFloatsReach;
 }
 
@@ -178,7 +180,7 @@ MethodResult<T> randomized_method(const LinearOperator<T>& A, const MethodInput&
   if (rounded) {
     SubspaceIteration<float> rough(*rounded, input, limit);
     rough.start();
-    result.gave_up = !rough.run(std::max<Index>(options.max_products - 2, 1));
+    result.gave_up = !rough.run(options.max_products - 2);
     products = rough.products(), sweeps = rough.sweeps();
     if (!result.gave_up) iteration.start(rough.handover());
   } else {

@@ -65,6 +65,15 @@ TEST_CASE("svd float passes: not for a wish out of float's reach, nor for entrie
   }
 }
 
+TEST_CASE("svd float passes: no more products than allowed") {
+  const Matrix<double> A = check::family_matrix<double>({"", "poly:0.5"}, 400, 300);
+  for (const Index most : {1, 2, 3, 4}) {
+    lowrank::SvdOptions options;
+    options.max_products = most;
+    CHECK(lowrank::truncated_svd(A, {.rank = 10}, options).products <= most);
+  }
+}
+
 TEST_CASE("multiply_in_float refuses shapes that do not fit") {
   const Matrix<double> A = check::there(Matrix<double>(5, 4));
   const Matrix<float> X(3, 2, check::device());
