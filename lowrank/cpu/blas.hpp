@@ -8,6 +8,7 @@
 #include <lowrank/core/device.hpp>
 #include <lowrank/core/error.hpp>
 #include <lowrank/core/types.hpp>
+#include <string_view>
 
 /// CBLAS and LAPACKE by overloading on the scalar type, only what the host device calls. All matrices are column-major
 /// for LAPACK.
@@ -19,6 +20,15 @@ namespace lowrank::blas {
 inline int lapack_threads(Index m, Index n) {
   constexpr double small = 512.0 * 512.0 * 512.0;
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::min(m, n)) <= small ? 1 : threads();
+}
+
+/// Whether OpenBLAS has chosen kernels of AVX-512. A release older than the processor falls back to those of AVX2.
+inline bool uses_avx512() {
+  static const bool does = [] {
+    const std::string_view core = openblas_get_corename();
+    return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
+  }();
+  return does;
 }
 
 /// Throws for the errors LAPACK reports that are not of the numerical kind.

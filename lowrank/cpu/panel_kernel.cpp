@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <lowrank/cpu/panel_kernel.hpp>
 
 #undef HWY_TARGET_INCLUDE
@@ -12,18 +13,22 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// Registers: with 32 of them 24 hold sums, with 16 it is 12. A group of V vectors of columns goes with kSums/V rows of
-/// A; a strip has as many rows as the narrowest group takes.
+/// A, so that a strip of kSums rows is whole for any V; but no more than fit one set of a first-level cache, since rows
+/// may lie a power of two apart.
 #if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
 constexpr Index kSums = 24, kMaxVectors = 4;
 #else
 constexpr Index kSums = 12, kMaxVectors = 3;
 #endif
 
+template <Index V>
+constexpr Index kRows = V == 1 ? kSums / 3 : kSums / V;
+
 /// C (R rows, stride ldc) += a·x over `depth`.
 template <Index V, class T>
 HWY_INLINE void MicroKernel(const T* HWY_RESTRICT a, Index a_row, Index a_col, const T* HWY_RESTRICT x, Index depth,
                             T* HWY_RESTRICT c, Index ldc) {
-  constexpr Index R = kSums / V;
+  constexpr Index R = kRows<V>;
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
@@ -56,7 +61,7 @@ HWY_INLINE void MicroKernel(const T* HWY_RESTRICT a, Index a_row, Index a_col, c
 
 template <Index V, class T>
 void Strip(const T* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
-  constexpr Index R = kSums / V;
+  constexpr Index R = kRows<V>;
   for (Index i = 0; i < kSums; i += R) {
     MicroKernel<V>(a + i * a_row, a_row, a_col, x, depth, c + i * ldc, ldc);
   }
@@ -85,6 +90,43 @@ void StripF64(Index vectors, const double* a, Index a_row, Index a_col, const do
   StripOf(vectors, a, a_row, a_col, x, depth, c, ldc);
 }
 
+/// What a copy moves at once: vectors that entries of S and of T can both have, and that a strip is whole ones of.
+template <class S, class T>
+using CopyTag = hn::CappedTag<T, std::min<std::size_t>(kSums / 3, HWY_MAX_BYTES / std::max(sizeof(S), sizeof(T)))>;
+
+template <class D, class S>
+HWY_INLINE hn::Vec<D> LoadAs(D d, const S* from) {
+  if constexpr (std::is_same_v<S, hn::TFromD<D>>)
+    return hn::LoadU(d, from);
+  else
+    return hn::DemoteTo(d, hn::LoadU(hn::Rebind<S, D>(), from));
+}
+
+template <class S, class T>
+HWY_INLINE void CopyRun(const S* HWY_RESTRICT from, Index n, T* HWY_RESTRICT to) {
+  const CopyTag<S, T> d;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  Index i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(LoadAs(d, from + i), d, to + i);
+  for (; i < n; ++i) to[i] = static_cast<T>(from[i]);
+}
+
+template <class S, class T>
+void CopyInStrips(const S* HWY_RESTRICT from, Index n, T* HWY_RESTRICT to, Index pitch) {
+  const Index whole = n / kSums * kSums;
+  for (Index i = 0; i < whole; i += kSums, to += pitch) CopyRun(from + i, kSums, to);
+  if (whole == n) return;
+  CopyRun(from + whole, n - whole, to);
+  std::fill(to + (n - whole), to + kSums, T(0));
+}
+
+void CopyRunFF(const float* from, Index n, float* to) { CopyRun(from, n, to); }
+void CopyRunDD(const double* from, Index n, double* to) { CopyRun(from, n, to); }
+void CopyRunDF(const double* from, Index n, float* to) { CopyRun(from, n, to); }
+void StripsFF(const float* from, Index n, float* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
+void StripsDD(const double* from, Index n, double* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
+void StripsDF(const double* from, Index n, float* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
+
 Shape ShapeOf() {
   return {static_cast<Index>(hn::Lanes(hn::ScalableTag<float>()) * sizeof(float)), kMaxVectors, kSums};
 }
@@ -99,6 +141,12 @@ namespace lowrank::panel {
 
 HWY_EXPORT(StripF32);
 HWY_EXPORT(StripF64);
+HWY_EXPORT(CopyRunFF);
+HWY_EXPORT(CopyRunDD);
+HWY_EXPORT(CopyRunDF);
+HWY_EXPORT(StripsFF);
+HWY_EXPORT(StripsDD);
+HWY_EXPORT(StripsDF);
 HWY_EXPORT(ShapeOf);
 
 Shape shape() { return HWY_DYNAMIC_DISPATCH(ShapeOf)(); }
@@ -110,6 +158,20 @@ void multiply_strip(Index vectors, const float* a, Index a_row, Index a_col, con
 void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const double* x, Index depth, double* c,
                     Index ldc) {
   HWY_DYNAMIC_DISPATCH(StripF64)(vectors, a, a_row, a_col, x, depth, c, ldc);
+}
+
+void copy_run(const float* from, Index n, float* to) { HWY_DYNAMIC_DISPATCH(CopyRunFF)(from, n, to); }
+void copy_run(const double* from, Index n, double* to) { HWY_DYNAMIC_DISPATCH(CopyRunDD)(from, n, to); }
+void copy_run(const double* from, Index n, float* to) { HWY_DYNAMIC_DISPATCH(CopyRunDF)(from, n, to); }
+
+void copy_in_strips(const float* from, Index n, float* to, Index pitch) {
+  HWY_DYNAMIC_DISPATCH(StripsFF)(from, n, to, pitch);
+}
+void copy_in_strips(const double* from, Index n, double* to, Index pitch) {
+  HWY_DYNAMIC_DISPATCH(StripsDD)(from, n, to, pitch);
+}
+void copy_in_strips(const double* from, Index n, float* to, Index pitch) {
+  HWY_DYNAMIC_DISPATCH(StripsDF)(from, n, to, pitch);
 }
 
 }  // namespace lowrank::panel

@@ -20,4 +20,14 @@ void multiply_strip(Index vectors, const float* a, Index a_row, Index a_col, con
 void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const double* x, Index depth, double* c,
                     Index ldc);
 
+/// to ← from, n entries, converted where the types differ.
+void copy_run(const float* from, Index n, float* to);
+void copy_run(const double* from, Index n, double* to);
+void copy_run(const double* from, Index n, float* to);
+
+/// The same cut in strips: entry i goes to to[i / strip·pitch + i % strip], and zeros fill the last strip.
+void copy_in_strips(const float* from, Index n, float* to, Index pitch);
+void copy_in_strips(const double* from, Index n, double* to, Index pitch);
+void copy_in_strips(const double* from, Index n, float* to, Index pitch);
+
 }  // namespace lowrank::panel

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <lowrank/core/matrix.hpp>
+#include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/panel_kernel.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
 
@@ -48,108 +48,97 @@ void pack_panel(MatrixView<const T> X, const Columns<T>& columns, T* packed) {
     }
 }
 
-/// Terms of a sum that meet the kernels at a time: a strip of A and a group of X fit the first-level cache together.
-constexpr Index kDepth = 96;
-
-/// Rows of C that are computed at a time: their sums, the block of A and the next one fit the second-level cache; and
-/// so many blocks that the threads end together.
-template <Real T>
-Index block_rows(Index m, Index width, Index strip) {
+Index second_level_cache() {
   const long reported = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  const Index cache = reported > 0 ? reported : Index{512} << 10;
-  const Index per_row = 2 * kDepth * static_cast<Index>(sizeof(T)) + width * static_cast<Index>(sizeof(T));
-  const Index fit = std::clamp<Index>(cache * 3 / 4 / per_row, 48, 480);
-  const Index rounds = 4 * threads();
-  const Index blocks = m >= 96 * rounds ? std::max(round_up((m + fit - 1) / fit, threads()), rounds)
-                                        : round_up((m + fit - 1) / fit, threads());
-  return round_up((m + blocks - 1) / blocks, strip);
+  return reported > 0 ? reported : Index{512} << 10;
 }
 
-/// A block of A as it meets the kernels. Copied, so that its strips lie close together whatever A's leading dimension
-/// is (powers of two would fight for the same cache lines). That is done in chunks of a few rows or columns between the
-/// products with the block before, and their memory is asked for still earlier, so that reading overlaps computing.
+template <Real T>
+constexpr Index kLineOf = 64 / sizeof(T);
+
+/// A strip of A by rows: straight from A's memory where it is whole and of the right type, else copied.
 template <Real S, Real T>
-class Block {
+class RowStrip {
  public:
-  Block(Order order, Index rows, Index strip)
-      : by_rows_(order == Order::row_major), strip_(strip), copy_(rows / strip * strip_pitch(strip), 1) {}
+  RowStrip(Index height, Index depth)
+      : height_(height), pitch_(depth + kLineOf<T>), copy_(checked_product(height, pitch_), 1) {}
+
+  void load(MatrixView<const S> A) {
+    if constexpr (std::is_same_v<S, T>)
+      if (A.rows() == height_) {
+        data = A.data();
+        row_step = A.ld();
+        return;
+      }
+    for (Index i = 0; i < A.rows(); ++i) panel::copy_run(A.data() + i * A.ld(), A.cols(), copy_.data() + i * pitch_);
+    for (Index i = A.rows(); i < height_; ++i) std::fill_n(copy_.data() + i * pitch_, A.cols(), T(0));
+    data = copy_.data();
+    row_step = pitch_;
+  }
+
+  const T* data = nullptr;
+  Index row_step = 0;
+
+ private:
+  Index height_, pitch_;
+  Matrix<T> copy_;
+};
+
+/// Columns of A that are copied together, in column order: many short ones, so that those of A are read in long runs.
+constexpr Index kDepth = 48;
+
+/// A block of A by columns, copied into strips as the kernels take them, whatever A's leading dimension is (powers of
+/// two would fight for the same cache lines). That is done in chunks of a few columns between the products with the
+/// block before, and their memory is asked for still earlier, so that reading overlaps computing.
+template <Real S, Real T>
+class ColumnBlock {
+ public:
+  ColumnBlock(Index rows, Index strip) : strip_(strip), copy_(checked_product(rows / strip, pitch()), 1) {}
 
   /// A is to be loaded within `steps` steps.
   void begin(MatrixView<const S> A, Index steps) {
     A_ = A;
-    rows_ = round_up(A.rows(), strip_);
-    for (Index i = by_rows_ ? A.rows() : rows_; i < rows_; ++i) std::fill_n(row(i), A.cols(), T(0));
-    const Index lines_of_run = lines((by_rows_ ? A.cols() : A.rows()) * static_cast<Index>(sizeof(S)));
-    steps_of_chunk_ = std::max<Index>(steps / ((runs() + kChunk - 1) / kChunk), 1);
-    lines_of_step_ = (lines_of_run * kChunk + steps_of_chunk_ - 1) / steps_of_chunk_;
-    fetched_run_ = fetched_line_ = loaded_ = steps_ = 0;
-    lines_of_run_ = lines_of_run;
+    lines_of_column_ = (A.rows() * static_cast<Index>(sizeof(S)) + 63) / 64;
+    steps_of_chunk_ = std::max<Index>(steps / ((A.cols() + kChunk - 1) / kChunk), 1);
+    lines_of_step_ = (lines_of_column_ * kChunk + steps_of_chunk_ - 1) / steps_of_chunk_;
+    fetched_column_ = fetched_line_ = loaded_ = steps_ = 0;
   }
   /// A few lines are asked for; now and then a chunk is loaded.
   void step() {
     fetch(lines_of_step_);
     if (++steps_ % steps_of_chunk_ == 0) load(kChunk);
   }
-  void finish() { load(runs()); }
+  void finish() { load(A_.cols()); }
 
-  MatrixView<const S> source() const { return A_; }
-  Index rows() const { return rows_; }
-  const T* strip_at(Index i) const { return copy_.data() + i / strip_ * strip_pitch(strip_); }
-  Index row_step() const { return by_rows_ ? kDepth + kGap : 1; }
-  Index col_step() const { return by_rows_ ? 1 : strip_; }
+  Index rows() const { return round_up(A_.rows(), strip_); }
+  Index depth() const { return A_.cols(); }
+  const T* strip_at(Index i) const { return copy_.data() + i / strip_ * pitch(); }
 
  private:
-  /// A cache line, so that neither rows nor strips are a power of two apart.
-  static constexpr Index kGap = 64 / sizeof(T);
-  /// Rows or columns that are copied together.
+  /// Columns that are copied together.
   static constexpr Index kChunk = 16;
-  static constexpr Index strip_pitch(Index strip) { return strip * (kDepth + kGap) + kGap; }
-
-  T* row(Index i) { return copy_.data() + i / strip_ * strip_pitch(strip_) + i % strip_ * (kDepth + kGap); }
-  Index runs() const { return by_rows_ ? A_.rows() : A_.cols(); }
-  static Index lines(Index bytes) { return (bytes + 63) / 64; }
+  /// Strips lie a cache line more apart, so that it is no power of two.
+  Index pitch() const { return strip_ * kDepth + kLineOf<T>; }
 
   void fetch(Index count) {
-    for (; count > 0 && fetched_run_ < runs(); --count) {
+    for (; count > 0 && fetched_column_ < A_.cols(); --count) {
       // Into the second-level cache: the first one holds what is being computed with.
-      __builtin_prefetch(reinterpret_cast<const char*>(A_.data() + fetched_run_ * A_.ld()) + fetched_line_ * 64, 0, 2);
-      if (++fetched_line_ == lines_of_run_) fetched_line_ = 0, ++fetched_run_;
+      __builtin_prefetch(reinterpret_cast<const char*>(A_.data() + fetched_column_ * A_.ld()) + fetched_line_ * 64, 0,
+                         2);
+      if (++fetched_line_ == lines_of_column_) fetched_line_ = 0, ++fetched_column_;
     }
   }
   void load(Index count) {
-    const Index end = std::min(loaded_ + count, runs());
-    for (; loaded_ < end; ++loaded_) {
-      const S* from = A_.data() + loaded_ * A_.ld();
-      // Entry (i, l) by rows at i·(kDepth + kGap) + l, by columns at l·strip + i of its strip.
-      if (by_rows_)
-        convert(from, A_.cols(), row(loaded_));
-      else
-        strip_ == 12 ? load_column<12>(from) : load_column<24>(from);
-    }
-  }
-  static void convert(const S* from, Index n, T* to) {
-    if constexpr (std::is_same_v<S, T>)
-      std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
-    else
-      for (Index i = 0; i < n; ++i) to[i] = static_cast<T>(from[i]);
-  }
-  /// The height is a constant, so that a strip's part is copied in a few instructions.
-  template <Index Strip>
-  void load_column(const S* from) {
-    const Index whole = A_.rows() / Strip * Strip, rest = A_.rows() - whole;
-    T* to = copy_.data() + loaded_ * Strip;
-    for (Index i = 0; i < whole; i += Strip, to += strip_pitch(Strip)) convert(from + i, Strip, to);
-    if (rest == 0) return;
-    convert(from + whole, rest, to);
-    std::fill_n(to + rest, Strip - rest, T(0));
+    const Index end = std::min(loaded_ + count, A_.cols());
+    for (; loaded_ < end; ++loaded_)
+      panel::copy_in_strips(A_.data() + loaded_ * A_.ld(), A_.rows(), copy_.data() + loaded_ * strip_, pitch());
   }
 
-  bool by_rows_;
   Index strip_;
   Matrix<T> copy_;
   MatrixView<const S> A_;
-  Index rows_ = 0, loaded_ = 0, fetched_run_ = 0, fetched_line_ = 0;
-  Index steps_ = 0, steps_of_chunk_ = 1, lines_of_step_ = 0, lines_of_run_ = 0;
+  Index loaded_ = 0, fetched_column_ = 0, fetched_line_ = 0;
+  Index steps_ = 0, steps_of_chunk_ = 1, lines_of_step_ = 0, lines_of_column_ = 0;
 };
 
 /// C = alpha·S + beta·C for a tile S by rows.
@@ -166,24 +155,72 @@ void store_tile(T alpha, const T* S, Index lds, T beta, MatrixView<T> C) {
   }
 }
 
-}  // namespace
+/// Rows of C that are computed at a time: at most `most`, a multiple of the strip, and so many blocks that the threads
+/// end together.
+Index block_rows(Index m, Index most, Index strip) {
+  const Index team = threads(), blocks = round_up((m + most - 1) / most, team);
+  const Index enough = m >= 96 * 4 * team ? std::max(blocks, 4 * team) : blocks;
+  return round_up((m + enough - 1) / enough, strip);
+}
+
+/// Rows of X times sums: one panel's columns, packed.
+template <Real T>
+struct PackedPanel {
+  PackedPanel(MatrixView<const T> X, const panel::Shape& shape)
+      : columns(X.cols(), shape), rows(X.rows()), packed(checked_product(rows, columns.width), 1) {
+    pack_panel<T>(X, columns, packed.data());
+  }
+  /// sums (rows columns.width apart) += a strip of A, its columns from l0 on, times group g.
+  void multiply(Index g, const T* a, Index row_step, Index col_step, Index l0, Index depth, T* sums) const {
+    const Index vectors = columns.count(g), j0 = columns.first(g) * columns.lanes;
+    panel::multiply_strip(vectors, a, row_step, col_step, packed.data() + rows * j0 + l0 * vectors * columns.lanes,
+                          depth, sums + j0, columns.width);
+  }
+
+  Columns<T> columns;
+  Index rows;
+  Matrix<T> packed;
+};
 
 template <Real S, Real T>
-void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T beta, MatrixView<T> C) {
-  const Index m = A.rows(), n = A.cols();
-  if (C.empty()) return;
-  const panel::Shape shape = panel::shape();
-  const Columns<T> columns(X.cols(), shape);
-  Matrix<T> packed(checked_product(n, columns.width), 1);
-  pack_panel<T>(X, columns, packed.data());
+void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, Index strip, T beta, MatrixView<T> C) {
+  const Index m = A.rows(), n = A.cols(), width = X.columns.width;
+  // That many rows of X stay in the second-level cache, and are read for so many rows of A that they cost little.
+  const Index depth = std::clamp<Index>(second_level_cache() / 2 / (width * static_cast<Index>(sizeof(T))), 128, 512);
+  const Index height = block_rows(m, std::clamp<Index>(4 * width, 96, 480), strip);
+#pragma omp parallel
+  {
+    RowStrip<S, T> rows(strip, std::min(depth, n));
+    Matrix<T> sums(height * width, 1);
+#pragma omp for schedule(dynamic)
+    for (Index i0 = 0; i0 < m; i0 += height) {
+      const Index here = std::min(height, m - i0);
+      std::fill_n(sums.data(), sums.size(), T(0));
+      for (Index l0 = 0; l0 < n; l0 += depth)
+        for (Index i = 0; i < here; i += strip) {
+          rows.load(A.block(i0 + i, l0, std::min(strip, here - i), std::min(depth, n - l0)));
+          for (Index g = 0; g < X.columns.groups; ++g)
+            X.multiply(g, rows.data, rows.row_step, 1, l0, std::min(depth, n - l0), sums.data() + i * width);
+        }
+      store_tile<T>(alpha, sums.data(), width, beta, C.middle_rows(i0, here));
+    }
+  }
+}
 
-  const Index height = block_rows<T>(m, columns.width, shape.strip), blocks = (m + height - 1) / height;
+template <Real S, Real T>
+void multiply_by_columns(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, Index strip, T beta,
+                         MatrixView<T> C) {
+  const Index m = A.rows(), n = A.cols(), width = X.columns.width, groups = X.columns.groups;
+  // The sums of a block, the block and the next one fit the second-level cache.
+  const Index per_row = (2 * kDepth + width) * static_cast<Index>(sizeof(T));
+  const Index height = block_rows(m, std::clamp<Index>(second_level_cache() * 3 / 4 / per_row, 48, 1024), strip);
+  const Index blocks = (m + height - 1) / height;
   std::atomic<Index> counter{0};
 #pragma omp parallel
   {
-    Block<S, T> first(A.order(), height, shape.strip), second(A.order(), height, shape.strip);
-    Block<S, T>*present = &first, *coming = &second;
-    Matrix<T> sums(height * columns.width, 1);
+    ColumnBlock<S, T> first(height, strip), second(height, strip);
+    ColumnBlock<S, T>*present = &first, *coming = &second;
+    Matrix<T> sums(height * width, 1);
     const auto cut = [&](Index b, Index l) {
       return A.block(b * height, l, std::min(height, m - b * height), std::min(kDepth, n - l));
     };
@@ -197,26 +234,31 @@ void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T bet
       std::fill_n(sums.data(), sums.size(), T(0));
       for (Index l0 = 0; l0 < n; l0 += kDepth) {
         const bool more = l0 + kDepth < n || next < blocks;
-        if (more)
-          coming->begin(l0 + kDepth < n ? cut(b, l0 + kDepth) : cut(next, 0),
-                        present->rows() / shape.strip * columns.groups);
-        const Index depth = present->source().cols();
-        for (Index g = 0; g < columns.groups; ++g) {
-          const Index vectors = columns.count(g), j0 = columns.first(g) * columns.lanes;
-          const T* x = packed.data() + n * j0 + l0 * vectors * columns.lanes;
-          for (Index i = 0; i < present->rows(); i += shape.strip) {
+        if (more) coming->begin(l0 + kDepth < n ? cut(b, l0 + kDepth) : cut(next, 0), present->rows() / strip * groups);
+        for (Index g = 0; g < groups; ++g)
+          for (Index i = 0; i < present->rows(); i += strip) {
             if (more) coming->step();
-            panel::multiply_strip(vectors, present->strip_at(i), present->row_step(), present->col_step(), x, depth,
-                                  sums.data() + i * columns.width + j0, columns.width);
+            X.multiply(g, present->strip_at(i), 1, strip, l0, present->depth(), sums.data() + i * width);
           }
-        }
         if (more) coming->finish();
         std::swap(present, coming);
       }
-      store_tile<T>(alpha, sums.data(), columns.width, beta,
-                    C.middle_rows(b * height, std::min(height, m - b * height)));
+      store_tile<T>(alpha, sums.data(), width, beta, C.middle_rows(b * height, std::min(height, m - b * height)));
     }
   }
+}
+
+}  // namespace
+
+template <Real S, Real T>
+void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T beta, MatrixView<T> C) {
+  if (C.empty()) return;
+  const panel::Shape shape = panel::shape();
+  const PackedPanel<T> packed(X, shape);
+  if (A.order() == Order::row_major)
+    multiply_by_rows<S, T>(alpha, A, packed, shape.strip, beta, C);
+  else
+    multiply_by_columns<S, T>(alpha, A, packed, shape.strip, beta, C);
 }
 
 // Without AVX2 or the like OpenBLAS's own kernels are as good.
@@ -227,12 +269,13 @@ bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
   // OpenBLAS's are as good for few rows too.
   if (!panel_multiply_is_vectorized()) return false;
   if (A.rows() < 192 || A.cols() < 192) return false;
-  // The measured crossovers.
   const Index k = X.cols();
-  const bool by_rows = A.order() == Order::row_major;
-  if (std::is_same_v<T, double>) return by_rows && k >= 4 && k <= 128;
-  if (by_rows) return k >= 4 && k <= 200;
-  return k >= (panel::shape().vector_bytes < 64 ? 72 : 4) && k < 128;
+  const bool wide = panel::shape().vector_bytes == 64, by_rows = A.order() == Order::row_major;
+  // Beside OpenBLAS's kernels of AVX2, where it does not know the processor.
+  if (wide && !blas::uses_avx512()) return k >= 4 && k <= 512;
+  // The measured crossovers.
+  const Index least = !wide && !by_rows && std::is_same_v<T, float> ? 72 : 4;
+  return k >= least && k <= (std::is_same_v<T, double> && by_rows ? 200 : 128);
 }
 
 template void panel_multiply(float, MatrixView<const float>, MatrixView<const float>, float, MatrixView<float>);

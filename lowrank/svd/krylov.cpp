@@ -1,102 +1,115 @@
 #include <algorithm>
 #include <limits>
-#include <lowrank/svd/methods.hpp>
+#include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
 namespace lowrank {
 namespace {
 
-/// An orthonormal basis that grows by blocks; memory is taken in doublings.
-template <Real T>
-class GrowingBasis {
- public:
-  GrowingBasis(Index rows, Index capacity, Device& device) : columns_(rows, std::max<Index>(capacity, 1), device) {}
+/// Half the wish, in whole vectors of the kernels: the products with all blocks together then have a third of the
+/// columns that subspace iteration needs for the same error. A narrower block has fewer still, but its products run at
+/// the speed of memory. With few products allowed a block takes all of the wish.
+Index block_width(Index width, Index max_products) {
+  constexpr Index lanes = 16, least = 32, most = 128, few = 8;
+  if (width <= least || max_products < few) return width;
+  return std::clamp((width / 2 + lanes / 2) / lanes * lanes, least, most);
+}
 
-  MatrixView<const T> view() const { return columns_.left_cols(used_); }
-  Index cols() const { return used_; }
-
-  void append(MatrixView<const T> block) {
-    if (used_ + block.cols() > columns_.cols()) {
-      Matrix<T> larger(columns_.rows(), std::max(2 * columns_.cols(), used_ + block.cols()), columns_.device());
-      copy<T>(view(), larger.left_cols(used_));
-      columns_ = std::move(larger);
-    }
-    copy<T>(block, columns_.view().middle_cols(used_, block.cols()));
-    used_ += block.cols();
-  }
-
- private:
-  Matrix<T> columns_;
-  Index used_ = 0;
-};
-
-/// Appends the columns of a block of AᵀQ = V·core: `upper` in the rows of the old V, `lower` in those of the new block.
+/// Appends the coefficients of one more block's image: `upper` of the basis so far, `lower` of its new block.
 void append_columns(Eigen::MatrixXd& core, const Matrix<double>& upper, const Matrix<double>& lower) {
   const Index rows = core.rows(), cols = core.cols(), b = lower.cols();
-  core.conservativeResize(rows + lower.rows(), cols + b);
-  core.bottomLeftCorner(lower.rows(), cols).setZero();
-  core.topRightCorner(rows, b) = upper.eigen();
-  core.bottomRightCorner(lower.rows(), b) = lower.eigen();
+  core.conservativeResize(upper.rows() + b, cols + b);
+  core.bottomLeftCorner(upper.rows() + b - rows, cols).setZero();
+  core.topRightCorner(upper.rows(), b) = upper.eigen();
+  core.bottomRightCorner(b, b) = lower.eigen();
 }
 
 }  // namespace
 
 template <Real T>
-MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& input, Index limit) {
-  const SvdOptions& options = input.options;
-  StoppingRule rule(input.wish, input.norm, options.excess, std::numeric_limits<T>::epsilon(),
-                    std::min(A.rows(), A.cols()));
-  MethodResult<T> result;
-  // A block as wide as the wish: a narrower one misses copies of a multiple singular value.
-  const Index width = panel_width(input, limit);
-  const Index block = width;
-  GrowingBasis<T> Q(A.rows(), 3 * width, A.device()), V(A.cols(), 3 * width, A.device());
-  Eigen::MatrixXd core(0, 0);
+MatrixView<T> GrowingBasis<T>::next(Index count) {
+  if (used_ + count > columns_.cols()) {
+    Matrix<T> larger(columns_.rows(), std::max(2 * columns_.cols(), used_ + count), columns_.device());
+    copy<T>(view(), larger.left_cols(used_));
+    columns_ = std::move(larger);
+  }
+  return columns_.view().middle_cols(used_, count);
+}
 
-  // 1. The first block of Q: an orthonormal basis of A·Ω.
-  Matrix<T> X(A.cols(), block, A.device());
-  fill_normal<T>(X, options.seed, 0);
-  orthonormalize<T>(X);
+template <Real T>
+BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit)
+    : A_(A),
+      input_(input),
+      limit_(limit),
+      block_(block_width(panel_width(input, limit), input.options.max_products)),
+      rule_(input.wish, input.norm, input.options.excess, std::numeric_limits<T>::epsilon(),
+            std::min(A.rows(), A.cols())),
+      right_{{A.cols(), 2 * panel_width(input, limit), A.device()}, {}},
+      left_{{A.rows(), 2 * panel_width(input, limit), A.device()}, {}} {}
+
+template <Real T>
+void BlockKrylov<T>::start() {
+  const MatrixView<T> first = right_.basis.next(block_);
+  fill_normal<T>(first, input_.options.seed, 0);
+  orthonormalize<T>(first);
+  right_.basis.grow(block_);
+}
+
+template <Real T>
+bool BlockKrylov<T>::run(Index products) {
+  const Index smaller = std::min(A_.rows(), A_.cols());
   for (;;) {
-    const Index b = X.cols();
-    Matrix<T> Y(A.rows(), b, A.device()), W(A.cols(), b, A.device());
-    // 2. A·X against the basis so far: the next block of Q.
-    A.multiply(X, Y);
-    orthonormalize_against<T>(Q.view(), Y);
-    Q.append(Y);
-    // 3. Its image under Aᵀ: a block row of QᵀA, in the basis V that it extends: AᵀQ = V·core.
-    A.multiply_adjoint(Y, W);
-    const BlockCoefficients image = orthonormalize_against<T>(V.view(), W);
-    V.append(W);
-    append_columns(core, image.C, image.R);
-    result.products += 2;
-    result.sweeps += 2;
+    // 1. The image of the last block, Y = op(A)·X, against the other basis: the next block of that.
+    const MatrixView<const T> X = from_->basis.last(block_);
+    const MatrixView<T> Y = to_->basis.next(block_);
+    from_ == &right_ ? A_.multiply(X, Y) : A_.multiply_adjoint(X, Y);
+    products_ += 1;
+    const BlockCoefficients image = orthonormalize_against<T>(to_->basis.view(), Y);
+    append_columns(from_->core, image.C, image.R);
+    to_->basis.grow(block_);
 
-    // 4. Ritz values of QᵀA = coreᵀ·Vᵀ.
-    const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(core));
-    const StoppingRule::Verdict verdict = rule.judge(ritz.S);
-    if (options.progress) options.progress({"block Krylov", -1});
-    const Index left = std::min(A.rows(), A.cols()) - Q.cols();
-    const bool full = left == 0;  // The basis is the whole space.
-    const bool last = full || result.products >= options.max_products;
-    if ((verdict.settled && Q.cols() > b) || last) {
-      const Index k = std::min<Index>(verdict.rank, Q.cols());
-      // core = (U of core)·S·(V of core)ᵀ, so A ≈ Q·coreᵀ·Vᵀ has left vectors Q·(V of core).
-      result.U = rotated<T>(Q.view(), ritz.V, k);
-      result.V = rotated<T>(V.view(), ritz.U, k);
-      for (Index i = 0; i < k; ++i) result.S.push_back(static_cast<T>(ritz.S[static_cast<std::size_t>(i)]));
-      result.converged = verdict.met && (verdict.settled || full);
-      return result;
-    }
-    if (Q.cols() + b > limit && !verdict.met) {
-      result.gave_up = true;
-      return result;
-    }
-    X = b <= left ? std::move(W) : Matrix<T>::copy_of(W.left_cols(left));
+    // 2. Ritz values: op(A)·basis = (other basis)·core.
+    judge();
+    if (input_.options.progress) input_.options.progress({"block Krylov", -1});
+    if ((verdict_.settled && products_ > 1) || (verdict_.met && products_ >= products)) return true;
+
+    // 3. The other way, if there is room.
+    std::swap(from_, to_);
+    const Index cols = to_->basis.cols() + block_;
+    if (cols > smaller || (cols > limit_ && !verdict_.met)) return false;
   }
 }
 
-template MethodResult<float> krylov_method(const LinearOperator<float>&, const MethodInput&, Index);
-template MethodResult<double> krylov_method(const LinearOperator<double>&, const MethodInput&, Index);
+template <Real T>
+void BlockKrylov<T>::judge() {
+  verdict_ = {};
+  if (from_->core.cols() < input_.wish.rank) return;
+  verdict_ = rule_.judge(thin_svd<double>(MatrixView<const double>(from_->core), Vectors::none).S);
+}
+
+template <Real T>
+void BlockKrylov<T>::finish(MethodResult<T>& result) const {
+  const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(from_->core));
+  const Index k = std::min(verdict_.rank, from_->basis.cols());
+  Matrix<T> here = rotated<T>(from_->basis.view(), ritz.V, k), there = rotated<T>(to_->basis.view(), ritz.U, k);
+  const bool adjoint = from_ == &left_;
+  result.U = std::move(adjoint ? here : there);
+  result.V = std::move(adjoint ? there : here);
+  for (Index i = 0; i < k; ++i) result.S.push_back(static_cast<T>(ritz.S[static_cast<std::size_t>(i)]));
+  result.converged = verdict_.settled;
+  result.exact_on_left = adjoint;
+}
+
+template <Real T>
+Handover BlockKrylov<T>::handover() {
+  const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(from_->core));
+  const Index k = std::min(panel_width(input_, limit_), from_->basis.cols());
+  return {to_double<T>(rotated<T>(to_->basis.view(), ritz.U, k)), from_ == &right_, rule_, verdict_.error, 1};
+}
+
+template class GrowingBasis<float>;
+template class GrowingBasis<double>;
+template class BlockKrylov<float>;
+template class BlockKrylov<double>;
 
 }  // namespace lowrank
