@@ -25,8 +25,8 @@ template <Index V>
 constexpr Index kRows = V == 1 ? kSums / 3 : kSums / V;
 
 /// C (R rows, stride ldc) += a·x over `depth`.
-template <Index V, class T>
-HWY_INLINE void MicroKernel(const T* HWY_RESTRICT a, Index a_row, Index a_col, const T* HWY_RESTRICT x, Index depth,
+template <Index V, class S, class T>
+HWY_INLINE void MicroKernel(const S* HWY_RESTRICT a, Index a_row, Index a_col, const T* HWY_RESTRICT x, Index depth,
                             T* HWY_RESTRICT c, Index ldc) {
   constexpr Index R = kRows<V>;
   const hn::ScalableTag<T> d;
@@ -44,7 +44,7 @@ HWY_INLINE void MicroKernel(const T* HWY_RESTRICT a, Index a_row, Index a_col, c
     x += V * lanes;
 #pragma GCC unroll 24
     for (Index i = 0; i < R; ++i) {
-      const Vector entry = hn::Set(d, a[i * a_row]);
+      const Vector entry = hn::Set(d, static_cast<T>(a[i * a_row]));
 #pragma GCC unroll 4
       for (Index v = 0; v < V; ++v) sum[i][v] = hn::MulAdd(entry, row[v], sum[i][v]);
     }
@@ -59,16 +59,16 @@ HWY_INLINE void MicroKernel(const T* HWY_RESTRICT a, Index a_row, Index a_col, c
     }
 }
 
-template <Index V, class T>
-void Strip(const T* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
+template <Index V, class S, class T>
+void Strip(const S* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
   constexpr Index R = kRows<V>;
   for (Index i = 0; i < kSums; i += R) {
     MicroKernel<V>(a + i * a_row, a_row, a_col, x, depth, c + i * ldc, ldc);
   }
 }
 
-template <class T>
-void StripOf(Index vectors, const T* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
+template <class S, class T>
+void StripOf(Index vectors, const S* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
   switch (vectors) {
     case 1:
       return Strip<1>(a, a_row, a_col, x, depth, c, ldc);
@@ -126,6 +126,10 @@ void CopyRunDF(const double* from, Index n, float* to) { CopyRun(from, n, to); }
 void StripsFF(const float* from, Index n, float* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
 void StripsDD(const double* from, Index n, double* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
 void StripsDF(const double* from, Index n, float* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
+void StripMixed(Index vectors, const double* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
+                Index ldc) {
+  StripOf(vectors, a, a_row, a_col, x, depth, c, ldc);
+}
 
 Shape ShapeOf() {
   return {static_cast<Index>(hn::Lanes(hn::ScalableTag<float>()) * sizeof(float)), kMaxVectors, kSums};
@@ -141,6 +145,7 @@ namespace lowrank::panel {
 
 HWY_EXPORT(StripF32);
 HWY_EXPORT(StripF64);
+HWY_EXPORT(StripMixed);
 HWY_EXPORT(CopyRunFF);
 HWY_EXPORT(CopyRunDD);
 HWY_EXPORT(CopyRunDF);
@@ -158,6 +163,11 @@ void multiply_strip(Index vectors, const float* a, Index a_row, Index a_col, con
 void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const double* x, Index depth, double* c,
                     Index ldc) {
   HWY_DYNAMIC_DISPATCH(StripF64)(vectors, a, a_row, a_col, x, depth, c, ldc);
+}
+
+void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
+                    Index ldc) {
+  HWY_DYNAMIC_DISPATCH(StripMixed)(vectors, a, a_row, a_col, x, depth, c, ldc);
 }
 
 void copy_run(const float* from, Index n, float* to) { HWY_DYNAMIC_DISPATCH(CopyRunFF)(from, n, to); }

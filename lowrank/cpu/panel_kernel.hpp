@@ -19,6 +19,8 @@ void multiply_strip(Index vectors, const float* a, Index a_row, Index a_col, con
                     Index ldc);
 void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const double* x, Index depth, double* c,
                     Index ldc);
+void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
+                    Index ldc);
 
 /// to ← from, n entries, converted where the types differ.
 void copy_run(const float* from, Index n, float* to);

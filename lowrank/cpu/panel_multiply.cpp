@@ -57,31 +57,30 @@ template <Real T>
 constexpr Index kLineOf = 64 / sizeof(T);
 
 /// A strip of A by rows: straight from A's memory where it is whole and of the right type, else copied.
-template <Real S, Real T>
+template <Real S>
 class RowStrip {
  public:
   RowStrip(Index height, Index depth)
-      : height_(height), pitch_(depth + kLineOf<T>), copy_(checked_product(height, pitch_), 1) {}
+      : height_(height), pitch_(depth + kLineOf<S>), copy_(checked_product(height, pitch_), 1) {}
 
   void load(MatrixView<const S> A) {
-    if constexpr (std::is_same_v<S, T>)
-      if (A.rows() == height_) {
-        data = A.data();
-        row_step = A.ld();
-        return;
-      }
+    if (A.rows() == height_) {
+      data = A.data();
+      row_step = A.ld();
+      return;
+    }
     for (Index i = 0; i < A.rows(); ++i) panel::copy_run(A.data() + i * A.ld(), A.cols(), copy_.data() + i * pitch_);
-    for (Index i = A.rows(); i < height_; ++i) std::fill_n(copy_.data() + i * pitch_, A.cols(), T(0));
+    for (Index i = A.rows(); i < height_; ++i) std::fill_n(copy_.data() + i * pitch_, A.cols(), S(0));
     data = copy_.data();
     row_step = pitch_;
   }
 
-  const T* data = nullptr;
+  const S* data = nullptr;
   Index row_step = 0;
 
  private:
   Index height_, pitch_;
-  Matrix<T> copy_;
+  Matrix<S> copy_;
 };
 
 /// Columns of A that are copied together, in column order: many short ones, so that those of A are read in long runs.
@@ -171,7 +170,8 @@ struct PackedPanel {
     pack_panel<T>(X, columns, packed.data());
   }
   /// sums (rows columns.width apart) += a strip of A, its columns from l0 on, times group g.
-  void multiply(Index g, const T* a, Index row_step, Index col_step, Index l0, Index depth, T* sums) const {
+  template <Real S>
+  void multiply(Index g, const S* a, Index row_step, Index col_step, Index l0, Index depth, T* sums) const {
     const Index vectors = columns.count(g), j0 = columns.first(g) * columns.lanes;
     panel::multiply_strip(vectors, a, row_step, col_step, packed.data() + rows * j0 + l0 * vectors * columns.lanes,
                           depth, sums + j0, columns.width);
@@ -190,7 +190,7 @@ void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, I
   const Index height = block_rows(m, std::clamp<Index>(4 * width, 96, 480), strip);
 #pragma omp parallel
   {
-    RowStrip<S, T> rows(strip, std::min(depth, n));
+    RowStrip<S> rows(strip, std::min(depth, n));
     Matrix<T> sums(height * width, 1);
 #pragma omp for schedule(dynamic)
     for (Index i0 = 0; i0 < m; i0 += height) {

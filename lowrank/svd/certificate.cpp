@@ -46,20 +46,55 @@ void normalize(MatrixView<T> X, std::vector<double>& logs) {
   scale_columns<T>(X, by);
 }
 
-/// ‖E‖₂ from E·Ω, by the bound for (E·Eᵀ)^power·E, in logarithms.
+/// Lower bounds of the leading singular values of E, falling: those of E on the span of Z, from Z and E·Z. Directions
+/// in which the columns of Z differ little are left out.
 template <Real T>
-double probed_bound(const Residual<T>& E, Matrix<T> EOmega, Index power, double failure) {
+std::vector<double> ritz_values(MatrixView<const T> Z, MatrixView<const T> EZ) {
+  const ThinSvd<double> span = thin_svd<double>(gram<T>(Z));  // U·S·Uᵀ
+  constexpr double least = 1e-4;
+  const Index count = std::count_if(span.S.begin(), span.S.end(), [&](double s) { return s > least * span.S.front(); });
+  if (count == 0) return {};
+  Eigen::MatrixXd basis = span.U.eigen().leftCols(count);
+  for (Index j = 0; j < count; ++j) basis.col(j) /= std::sqrt(span.S[static_cast<std::size_t>(j)]);
+  const Eigen::MatrixXd squares = basis.transpose() * gram<T>(EZ).eigen() * basis;
+  std::vector<double> values = thin_svd<double>(MatrixView<const double>(squares), Vectors::none).S;
+  for (double& value : values) value = std::sqrt(value);
+  return values;
+}
+
+/// What probes say of E.
+struct Probed {
+  double bound;                ///< ‖E‖₂ is no larger, but for the probability of failure
+  std::vector<double> values;  ///< lower bounds of its leading singular values; none without a power step
+};
+
+/// From E·Ω: the bound for (E·Eᵀ)^power·E, in logarithms.
+template <Real T>
+Probed probe(const Residual<T>& E, Matrix<T> EOmega, Index power, double failure) {
   const std::size_t probes = static_cast<std::size_t>(EOmega.cols());
+  Probed result;
   std::vector<double> logs(probes, 0.0);
   normalize<T>(EOmega, logs);
   for (Index step = 0; step < power; ++step) {
     Matrix<T> Z = E.apply_adjoint(EOmega);
     normalize<T>(Z, logs);
     EOmega = E.apply(Z);
+    if (step + 1 == power) result.values = ritz_values<T>(Z, EOmega);
     normalize<T>(EOmega, logs);
   }
   const double largest = *std::max_element(logs.begin(), logs.end());
-  return std::exp((largest - std::log(least_probe(probes, failure))) / static_cast<double>(2 * power + 1));
+  result.bound = std::exp((largest - std::log(least_probe(probes, failure))) / static_cast<double>(2 * power + 1));
+  return result;
+}
+
+/// What k triplets would gain in energy by exchanging the smallest of their values for larger ones of E.
+double exchange_gain(const std::vector<double>& kept, const std::vector<double>& outside, double rounding) {
+  double gain = 0;
+  for (std::size_t j = 0; j < std::min(kept.size(), outside.size()); ++j) {
+    const double ours = kept[kept.size() - 1 - j], theirs = outside[j] - rounding;
+    if (theirs > ours) gain += theirs * theirs - ours * ours;
+  }
+  return gain;
 }
 
 }  // namespace
@@ -107,9 +142,15 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   const Index power = options.power >= 0 ? options.power : A.single_sweep_normal() ? 0 : 1;
   c.passes += 2 * power;
   const double rounding = 8 * eps * std::max(sigma_max, next.value_or(0.0));
-  c.error_bound = probed_bound<T>(E, std::move(EOmega), power, options.failure) + rounding;
+  const Probed probed = probe<T>(E, std::move(EOmega), power, options.failure);
+  c.error_bound = probed.bound + rounding;
   c.error_bound_probability = 1 - options.failure;
   c.error_bound_method = "probes";
+
+  const auto improvable = [&](double error) {
+    const double gain = exchange_gain(sigma, probed.values, 8 * rounding);
+    return gain > 0 ? gain / (error * error) : 0;
+  };
 
   // 4. ‖E‖_F.
   double error = 0;
@@ -117,6 +158,7 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
     error = estimate;
     c.relative_error = image_norm > 0 ? estimate / image_norm : 0;
     c.relative_error_method = "probes";
+    c.improvable = improvable(estimate);
     return c;
   }
   // The difference of the norms is good to about 32·eps·‖A‖²: where that is more than a few per cent of it, E is
@@ -134,6 +176,7 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
     c.relative_error_method = "norms, bounded by rounding";
   }
   c.relative_error = *norm > 0 ? error / *norm : 0;
+  c.improvable = improvable(error);
   if (error + rounding < c.error_bound) {
     c.error_bound = error + rounding;
     c.error_bound_probability = 1;

@@ -32,6 +32,9 @@ struct Certificate {
   /// max_i of ‖A·vᵢ - σᵢ·uᵢ‖ or ‖Aᵀ·uᵢ - σᵢ·vᵢ‖, whichever of the two the method does not make zero by construction:
   /// some singular value of A lies within it of each σᵢ.
   double triplet_residual = 0;
+  /// Other k triplets would lower ‖E‖_F² by at least this share of it: the probes, after a power step, found singular
+  /// values of E above the smallest of those kept. 0 where they did not (or no power step was made).
+  double improvable = 0;
   /// max |UᵀU - I| and max |VᵀV - I|.
   double orthogonality_u = 0, orthogonality_v = 0;
   /// Sweeps over A that the certificate took.

@@ -44,8 +44,8 @@ BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input
       block_(block_width(panel_width(input, limit), input.options.max_products)),
       rule_(input.wish, input.norm, input.options.excess, std::numeric_limits<T>::epsilon(),
             std::min(A.rows(), A.cols())),
-      right_{{A.cols(), 2 * panel_width(input, limit), A.device()}, {}},
-      left_{{A.rows(), 2 * panel_width(input, limit), A.device()}, {}} {}
+      right_{{A.cols(), 3 * panel_width(input, limit), A.device()}, {}},
+      left_{{A.rows(), 3 * panel_width(input, limit), A.device()}, {}} {}
 
 template <Real T>
 void BlockKrylov<T>::start() {
