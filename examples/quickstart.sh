@@ -12,9 +12,10 @@ say "1. Install what is missing, and build"
 sh tools/bootstrap.sh dataset-fashion-mnist
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
 ninja -C "$build" --quiet
-PATH=$PWD/$build/tools:$PATH
 mkdir -p "$build/quickstart"
 cd "$build/quickstart"
+build=$(cd .. && pwd)
+PATH=$build/tools:$PATH
 
 say "2. The article's example: a 10 x 10 matrix of rank 2 is 40 numbers"
 run ../examples/01_rank_and_factors

@@ -133,6 +133,13 @@ void Arguments::option(const std::string& names, const std::string& metavar, std
   });
 }
 
+void Arguments::option(const std::string& names, const std::string& metavar, std::optional<std::uint64_t>& value,
+                       const std::string& help) {
+  add(names, metavar, help, [names, &value](const std::string& text) {
+    value = parse_number<std::uint64_t>(names, text, "a whole number from 0 on is wanted");
+  });
+}
+
 void Arguments::option(const std::string& names, const std::string& metavar, std::uint64_t& value,
                        const std::string& help) {
   add(names, metavar, help, [names, &value](const std::string& text) {

@@ -31,6 +31,8 @@ class Arguments {
               const std::string& help);
   void option(const std::string& names, const std::string& metavar, std::optional<std::string>& value,
               const std::string& help);
+  void option(const std::string& names, const std::string& metavar, std::optional<std::uint64_t>& value,
+              const std::string& help);
   void option(const std::string& names, const std::string& metavar, std::uint64_t& value, const std::string& help);
   /// May be given several times; `values` are in the order in which they were given.
   void repeatable(const std::string& names, const std::string& metavar, std::vector<std::string>& values,

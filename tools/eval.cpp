@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <lowrank/nn/checkpoint.hpp>
 #include <lowrank/nn/evaluate.hpp>
@@ -30,7 +31,9 @@ std::vector<Named> evaluate_all(const CommandLine& command, const Request& reque
   AdaptedMlp<float> mlp(base);
   for (const std::string& folder : request.adapters)
     mlp.add(folder, std::make_shared<const LoraAdapter<float>>(load_adapter<float>(folder, *base)));
-  const Dataset data = Dataset::load(data_folder(request.data), DataSplit::test, classes_of(*base), command.device());
+  const std::string pictures = data_folder(request.data);
+  const Dataset data = Dataset::load(pictures, DataSplit::test, classes_of(*base), command.device());
+  check_fit(*base, request.model, data, pictures);
   ProgressBar bar(command.shows_progress());
   std::vector<Named> results{{"", evaluate(mlp, data, bar.callback())}};
   for (const std::string& folder : request.adapters) {
@@ -98,6 +101,9 @@ int eval_command(int argc, char** argv) {
   command.arguments.repeatable("--adapter", "DIR", request.adapters, "a PEFT adapter folder; may be repeated");
   command.offer_device();
   if (!command.parse(argc, argv)) return done;
+  for (auto at = request.adapters.begin(); at != request.adapters.end(); ++at)
+    if (std::find(request.adapters.begin(), at, *at) != at)
+      throw UsageError(fmt::format("--adapter {} is given twice", *at));
   const std::vector<Named> results = evaluate_all(command, request);
   print(command.json ? json_text(command, results) : as_text(results));
   return done;

@@ -65,7 +65,9 @@ void check(const Request& request) {
 }
 
 Dataset training_data(const Request& request, const Mlp<float>& base) {
-  const Dataset all = Dataset::load(data_folder(request.data), DataSplit::train, classes_of(base), base.device());
+  const std::string folder = data_folder(request.data);
+  const Dataset all = Dataset::load(folder, DataSplit::train, classes_of(base), base.device());
+  check_fit(base, request.model, all, folder);
   if (!request.classes) return all;
   std::vector<int> classes;
   for (const Index c : numbers("--classes", *request.classes, 0)) {
@@ -73,7 +75,11 @@ Dataset training_data(const Request& request, const Mlp<float>& base) {
       throw UsageError(fmt::format("--classes {}: the network has the classes 0 to {}", c, base.outputs() - 1));
     classes.push_back(static_cast<int>(c));
   }
-  return all.only(classes);
+  try {
+    return all.only(classes);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", folder, error.what()));
+  }
 }
 
 LoraOptions lora_options(const Request& request) {
@@ -91,7 +97,7 @@ TrainOptions train_options(const Request& request, const Dataset& data) {
   options.report_every = report_interval(data.device());
   options.limit = request.steps.value_or(100);
   const Index an_epoch = (data.size() + options.batch - 1) / options.batch;
-  options.epochs = (options.limit + an_epoch - 1) / an_epoch;
+  options.epochs = (options.limit - 1) / an_epoch + 1;
   return options;
 }
 
@@ -158,6 +164,7 @@ int lora_train(int argc, char** argv) {
   check(request);
   const LoraOptions wanted = lora_options(request);
   check_output_folder(*request.output);
+  check_log(request.log, {request.model});
   TrainingMonitor monitor(command, request.log);
   const Mlp<float> base = load_mlp<float>(request.model, command.device()), before = base.clone();
   const Dataset data = training_data(request, base);

@@ -18,7 +18,7 @@ struct Request {
   std::optional<Index> epochs, batch, limit, checkpoint_every;
   std::optional<double> rate;
   std::string optimizer, random;  // empty: not given
-  std::uint64_t seed = 0;
+  std::optional<std::uint64_t> seed;
 };
 
 void describe(Arguments& arguments, Request& request) {
@@ -77,7 +77,7 @@ void take_over(Request& request, const TrainingState<float>& state) {
   require_same(request, "--lr", request.rate.has_value(), request.rate.value_or(0), has.optimizer.lr);
   require_same(request, "--optimizer", !request.optimizer.empty(), request.optimizer, rule);
   require_same(request, "--rng", !request.random.empty(), request.random, random);
-  require_same(request, "--seed", request.seed != 0, request.seed, has.seed);
+  require_same(request, "--seed", request.seed.has_value(), request.seed.value_or(0), has.seed);
   request.batch = has.batch;
   request.rate = has.optimizer.lr;
   request.optimizer = rule;
@@ -105,11 +105,23 @@ TrainOptions train_options(const Request& request, const Dataset& data) {
 
 /// The command that goes on with an interrupted training.
 std::string resuming_command(const Request& request) {
-  std::string text = fmt::format("lowrank train --resume {} -o {}", *request.output, *request.output);
-  if (request.data) text += " --data " + *request.data;
+  const std::string output = shell_word(*request.output);
+  std::string text = fmt::format("lowrank train --resume {} -o {}", output, output);
+  if (request.data) text += " --data " + shell_word(*request.data);
   if (request.epochs) text += fmt::format(" --epochs {}", *request.epochs);
   if (request.limit) text += fmt::format(" --limit {}", *request.limit);
+  if (request.checkpoint_every) text += fmt::format(" --checkpoint-every {}", *request.checkpoint_every);
   return text;
+}
+
+/// The state beside the checkpoint that is to go on; the network alone does not say how far its training was.
+TrainingState<float> state_of(const std::string& checkpoint) {
+  const std::string path = state_path(checkpoint);
+  std::error_code error;
+  if (!std::filesystem::exists(path, error))
+    throw Error(fmt::format("{}: there is no such file; train writes it beside {}, and --resume goes on from it", path,
+                            checkpoint));
+  return load_state<float>(path);
 }
 
 [[noreturn]] void refuse_divergence(const Request& request, const TrainOptions& options, const TrainResult& result) {
@@ -137,7 +149,7 @@ std::string report(const CommandLine& command, const Request& request, const Mlp
                       {"mean_loss", result.mean_loss},
                       {"seconds", result.seconds},
                       {"steps_per_second", result.steps_per_second()},
-                      {"last_loss", result.last_loss},
+                      {"last_loss", result.steps_here > 0 ? Json(result.last_loss) : Json(nullptr)},
                       {"sizes", mlp.sizes()},
                       {"parameters", mlp.parameters()},
                       {"device", command.device().name()}});
@@ -162,7 +174,7 @@ TrainResult run(Request& request, const Dataset& data, Mlp<float>& mlp, Training
   if (request.resume) {
     result = resume(*request.resume, mlp, data, options);
   } else {
-    RandomSource random(request.random == "torch" ? RandomKind::torch : RandomKind::philox, request.seed);
+    RandomSource random(request.random == "torch" ? RandomKind::torch : RandomKind::philox, request.seed.value_or(0));
     mlp = fresh_network(request, data, random);
     result = train(mlp, data, random, options);
   }
@@ -185,9 +197,12 @@ int train_command(int argc, char** argv) {
   if (!command.parse(argc, argv)) return done;
   check(request);
   static_cast<void>(hidden_sizes(request));
+  std::vector<std::string> networks{*request.output, state_path(*request.output)};
+  if (request.resume) networks.insert(networks.end(), {*request.resume, state_path(*request.resume)});
+  check_log(request.log, networks);
   for (const std::string& path : {*request.output, state_path(*request.output)}) check_output(path);
   TrainingMonitor monitor(command, request.log);
-  if (request.resume) take_over(request, load_state<float>(state_path(*request.resume)));
+  if (request.resume) take_over(request, state_of(*request.resume));
   const Dataset data = Dataset::load(data_folder(request.data), DataSplit::train, 10, command.device());
   Mlp<float> mlp({1, 1}, command.device());
   const TrainResult result = run(request, data, mlp, monitor);
@@ -196,6 +211,9 @@ int train_command(int argc, char** argv) {
                              result.steps, monitor.total_steps(), resuming_command(request)));
     return 128 + SIGINT;  // Where the signal, held until here, does not end the process.
   }
+  if (result.steps_here == 0)
+    command.note(fmt::format("nothing was left to do: {} is after {} steps, and --epochs and --limit want no more",
+                             *request.resume, result.steps));
   print(report(command, request, mlp, result));
   return done;
 }

@@ -5,6 +5,9 @@
 
 #include <array>
 #include <charconv>
+#include <filesystem>
+#include <lowrank/core/error.hpp>
+#include <lowrank/nn/fit.hpp>
 
 #include "report.hpp"
 
@@ -56,6 +59,31 @@ void check_network_ending(const std::string& option, const std::string& path) {
 
 void check_positive(const char* option, const std::optional<Index>& value) {
   if (value && *value < 1) throw UsageError(fmt::format("{} {}: a number from 1 on is wanted", option, *value));
+}
+
+void check_log(const std::optional<std::string>& log, const std::vector<std::string>& others) {
+  if (!log) return;
+  for (const std::string& other : others) {
+    std::error_code error;
+    if (std::filesystem::weakly_canonical(*log, error) == std::filesystem::weakly_canonical(other, error))
+      throw UsageError(fmt::format("--log {}: the losses would be written over {}", *log, other));
+  }
+}
+
+void check_fit(const Mlp<float>& mlp, const std::string& model, const Dataset& data, const std::string& folder) {
+  try {
+    require_fit(mlp, data);
+  } catch (const std::invalid_argument& error) {
+    throw Error(fmt::format("{} does not fit {}: {}", folder, model, error.what()));
+  }
+}
+
+std::string shell_word(const std::string& text) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 void check_rate(const std::optional<double>& rate) {

@@ -37,6 +37,12 @@ std::string sizes_text(const std::vector<Index>& sizes);
 void check_network_ending(const std::string& option, const std::string& path);
 /// Throws UsageError for a value below 1.
 void check_positive(const char* option, const std::optional<Index>& value);
+/// Throws UsageError when the log would be written over one of these files.
+void check_log(const std::optional<std::string>& log, const std::vector<std::string>& others);
+/// Throws Error, naming both, unless the network `model` takes the pictures of `folder`.
+void check_fit(const Mlp<float>& mlp, const std::string& model, const Dataset& data, const std::string& folder);
+/// A word as a shell reads it: in quotes where it needs them.
+std::string shell_word(const std::string& text);
 /// Throws UsageError unless the learning rate is positive.
 void check_rate(const std::optional<double>& rate);
 

@@ -16,6 +16,32 @@ namespace {
 /// Below so many multiplications a region with several threads costs more than it gains.
 constexpr Index worth_threads = 60'000;
 
+/// work(shared) by all threads where that is worth it, or else by this one without a region: for one of a single thread
+/// OpenMP would allocate memory in every step.
+template <class Work>
+void by_threads(bool worth, const Work& work) {
+  if (!worth) {
+    const FlushSubnormals flush;
+    return work(false);
+  }
+#pragma omp parallel
+  {
+    const FlushSubnormals flush;
+    work(true);
+  }
+}
+
+/// task(0), ..., task(count - 1), divided between the threads of the region where it is `shared`.
+template <class Task>
+void for_strips(Index count, bool shared, const Task& task) {
+  if (!shared) {
+    for (Index s = 0; s < count; ++s) task(s);
+    return;
+  }
+#pragma omp for schedule(dynamic, 1)
+  for (Index s = 0; s < count; ++s) task(s);
+}
+
 template <class View>
 void require_rows(const View& view) {
   if (view.order() != Order::row_major && !view.empty())
@@ -125,15 +151,15 @@ void backward_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& ru
                      b.v.data(), rule);
 }
 
-/// A product by strips of its columns; called by all threads of a region. A strip of a transposed W (rows of it) is
-/// small; one of W is wide enough for the tiles of the kernel, and there are enough for all threads.
+/// A product by strips of its columns; work of by_threads(). A strip of a transposed W (rows of it) is small; one of W
+/// is wide enough for the tiles of the kernel, and there are enough for all threads.
 template <Real T>
-void multiply(const kernels::Product<T>& all, bool transposed) {
-  const Index parts = 4 * omp_get_num_threads();
+void multiply(const kernels::Product<T>& all, bool transposed, bool shared) {
+  const Index parts = 4 * (shared ? omp_get_num_threads() : 1);
   const Index width = transposed ? std::clamp<Index>(all.cols / 16 / 4 * 4, 4, 64)
                                  : std::max<Index>(64, round_up((all.cols + parts - 1) / parts, 16));
-#pragma omp for schedule(dynamic, 1)
-  for (Index j = 0; j < all.cols; j += width) {
+  for_strips((all.cols + width - 1) / width, shared, [&](Index s) {
+    const Index j = s * width;
     kernels::Product<T> strip = all;
     strip.cols = std::min(width, all.cols - j);
     strip.W += transposed ? j * all.ldw : j;
@@ -145,12 +171,12 @@ void multiply(const kernels::Product<T>& all, bool transposed) {
       kernels::times_transposed<T>(strip);
     else
       kernels::times<T>(strip);
-  }
+  });
 }
 
-/// dX = (dY·W + dH·A) ∘ f'(X); called by all threads of a region.
+/// dX = (dY·W + dH·A) ∘ f'(X); work of by_threads().
 template <Real T>
-void input_gradient_by_kernels(const LinearBackward<T>& layer) {
+void input_gradient_by_kernels(const LinearBackward<T>& layer, bool shared) {
   multiply<T>({.batch = layer.dX.rows(),
                .in = layer.dY.cols(),
                .cols = layer.dX.cols(),
@@ -170,20 +196,18 @@ void input_gradient_by_kernels(const LinearBackward<T>& layer) {
                .ldmask = layer.X.ld(),
                .Y = layer.dX.data(),
                .ldy = layer.dX.ld()},
-              layer.W.order() == Order::col_major);
+              layer.W.order() == Order::col_major, shared);
 }
 
-/// W and b follow their gradients; called by all threads of a region.
+/// W and b follow their gradients; work of by_threads().
 template <Real T>
-void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule) {
+void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool shared) {
   const Trained<T>&w = layer.weight, &b = layer.bias;
   const Index batch = layer.dY.rows(), out = layer.dY.cols(), in = layer.X.cols();
   constexpr Index height = 16, cache = 128 << 10;
   // The columns of X stay in the second cache.
   const Index width = std::max<Index>(64, cache / (batch * static_cast<Index>(sizeof(T))) / 64 * 64);
-  const Index strips = (out + height - 1) / height;
-#pragma omp for schedule(dynamic, 1)
-  for (Index s = 0; s < strips; ++s) {
+  for_strips((out + height - 1) / height, shared, [&](Index s) {
     const Index first = s * height, rows = std::min(height, out - first);
     const T* dY = layer.dY.data() + first;
     for (Index j = 0; j < in; j += width) {
@@ -204,18 +228,16 @@ void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& r
     if (!b.value.empty())
       kernels::bias<T>(dY, layer.dY.ld(), batch, rows, b.value.data() + first, b.m.data() + first, b.v.data() + first,
                        rule);
-  }
+  });
 }
 
 template <Real T>
 void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule) {
-#pragma omp parallel if (layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads)
-  {
-    const FlushSubnormals flush;
+  by_threads(layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads, [&](bool shared) {
     // dX is made of W as it was before: the threads wait for one another between the two.
-    if (!layer.dX.empty()) input_gradient_by_kernels<T>(layer);
-    if (!layer.weight.value.empty()) update_by_kernels<T>(layer, rule);
-  }
+    if (!layer.dX.empty()) input_gradient_by_kernels<T>(layer, shared);
+    if (!layer.weight.value.empty()) update_by_kernels<T>(layer, rule, shared);
+  });
 }
 
 }  // namespace
@@ -228,9 +250,7 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
   require_rows(Y);
   const Index batch = X.rows(), in = X.cols(), out = W.rows();
   if (batch > small_batch) return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
-#pragma omp parallel if (batch * in * out > worth_threads)
-  {
-    const FlushSubnormals flush;
+  by_threads(batch * in * out > worth_threads, [&](bool shared) {
     multiply<T>({.batch = batch,
                  .in = in,
                  .cols = out,
@@ -250,8 +270,8 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
                  .ldmask = 0,
                  .Y = Y.data(),
                  .ldy = Y.ld()},
-                W.order() == Order::row_major);
-  }
+                W.order() == Order::row_major, shared);
+  });
 }
 
 template <Real T>

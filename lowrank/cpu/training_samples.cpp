@@ -21,13 +21,18 @@ void HostTraining<T>::gather(const ByteImages& images, const std::int32_t* order
   for (int byte = 0; byte < 256; ++byte)
     numbers[byte] = static_cast<T>((static_cast<float>(byte) / 255.0F - mean) / deviation);
   const std::int32_t* chosen = order + clock->next;
-#pragma omp parallel for schedule(static) if (X.rows() >= 64)
-  for (Index i = 0; i < X.rows(); ++i) {
+  const auto one = [&](Index i) {
     const std::uint8_t* pixels = images.pixels + chosen[i] * images.features;
     T* x = X.data() + i * X.ld();
     for (Index j = 0; j < images.features; ++j) x[j] = numbers[pixels[j]];
     labels[i] = images.labels[chosen[i]];
+  };
+  if (X.rows() < 64) {  // no region of one thread, for which OpenMP would allocate memory
+    for (Index i = 0; i < X.rows(); ++i) one(i);
+    return;
   }
+#pragma omp parallel for schedule(static)
+  for (Index i = 0; i < X.rows(); ++i) one(i);
 }
 
 template <Real T>

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <lowrank/core/error.hpp>
 #include <lowrank/core/primitives.hpp>
 #include <lowrank/io/safetensors.hpp>
@@ -133,6 +134,20 @@ class Fields {
       throw Error(fmt::format("{}: '{}' is '{}', which is no number that fits", path_, key, given));
     return value;
   }
+  /// A number from `least` on and below `limit`.
+  template <class U>
+  U number(const std::string& key, U least, U limit = std::numeric_limits<U>::max()) const {
+    const U value = number<U>(key);
+    if (!(value >= least && value < limit))
+      throw Error(fmt::format("{}: '{}' is {}, which no training has", path_, key, value));
+    return value;
+  }
+  std::string one_of(const std::string& key, std::initializer_list<std::string_view> words) const {
+    const std::string& given = word(key);
+    if (std::find(words.begin(), words.end(), given) == words.end())
+      throw Error(fmt::format("{}: '{}' is '{}', not one of {}", path_, key, given, fmt::join(words, ", ")));
+    return given;
+  }
 
  private:
   const std::string& path_;
@@ -141,18 +156,20 @@ class Fields {
 
 TrainingProgress read_progress(const Fields& fields) {
   TrainingProgress progress;
-  progress.optimizer = {.rule = fields.word("optimizer") == "sgd" ? UpdateRule::sgd : UpdateRule::adam,
-                        .lr = fields.number<double>("lr"),
-                        .beta1 = fields.number<double>("beta1"),
-                        .beta2 = fields.number<double>("beta2"),
-                        .epsilon = fields.number<double>("epsilon")};
-  progress.batch = fields.number<Index>("batch");
-  progress.step = fields.number<Index>("step");
-  progress.next = fields.number<Index>("next");
-  progress.epochs_begun = fields.number<Index>("epochs_begun");
-  progress.loss_sum = fields.number<double>("loss_sum");
-  progress.running_loss = fields.number<double>("running_loss");
-  progress.random = random_kind(fields.word("random"));
+  progress.optimizer = {
+      .rule = fields.one_of("optimizer", {"adam", "sgd"}) == "sgd" ? UpdateRule::sgd : UpdateRule::adam,
+      .lr = fields.number<double>("lr", std::numeric_limits<double>::denorm_min()),
+      .beta1 = fields.number<double>("beta1", 0, 1),
+      .beta2 = fields.number<double>("beta2", 0, 1),
+      .epsilon = fields.number<double>("epsilon", 0)};
+  constexpr double lowest = std::numeric_limits<double>::lowest();
+  progress.batch = fields.number<Index>("batch", 1);
+  progress.step = fields.number<Index>("step", 0);
+  progress.next = fields.number<Index>("next", 0);
+  progress.epochs_begun = fields.number<Index>("epochs_begun", 0);
+  progress.loss_sum = fields.number<double>("loss_sum", lowest);
+  progress.running_loss = fields.number<double>("running_loss", lowest);
+  progress.random = random_kind(fields.one_of("random", {name(RandomKind::philox), name(RandomKind::torch)}));
   progress.seed = fields.number<std::uint64_t>("seed");
   progress.history = fields.word("history");
   progress.data_digest = fields.word("data_digest");

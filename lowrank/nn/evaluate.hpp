@@ -14,7 +14,7 @@ struct Evaluation {
   std::vector<Index> total_by_class;
   double seconds = 0;
 
-  double accuracy() const { return total == 0 ? 0 : 1 - static_cast<double>(wrong) / static_cast<double>(total); }
+  double accuracy() const { return total == 0 ? 0 : static_cast<double>(total - wrong) / static_cast<double>(total); }
   /// The class with the most wrong samples; the first of equals.
   int worst_class() const;
 };

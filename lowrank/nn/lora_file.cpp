@@ -68,17 +68,38 @@ struct Config {
   double alpha;
   LoraScaling scaling;
   std::string base_path;
-  Json alphas;
+  Json ranks, alphas;
 
+  double alpha_of(const std::string& layer) const { return chosen(alphas, layer, alpha); }
+  Index rank_of(const std::string& layer) const { return chosen(ranks, layer, rank); }
+
+ private:
   /// As PEFT's get_pattern_key chooses.
-  double alpha_of(const std::string& layer) const {
-    for (const auto& [key, value] : alphas.items())
-      if (std::regex_match(layer, std::regex("(.*\\.)?(" + key + ")$"))) return value.get<double>();
-    return alpha;
+  template <class Number>
+  static Number chosen(const Json& patterns, const std::string& layer, Number otherwise) {
+    for (const auto& [key, value] : patterns.items())
+      if (std::regex_match(layer, std::regex("(.*\\.)?(" + key + ")$"))) return value.template get<Number>();
+    return otherwise;
   }
 };
 
 void refuse(const std::string& path, const std::string& what) { throw Error(path + ": " + what); }
+
+/// An object of regular expressions for layers' names and numbers; empty where it is missing.
+Json patterns_of(const std::string& path, const Json& config, const std::string& name) {
+  Json patterns = config.value(name, Json::object());
+  if (patterns.is_null()) patterns = Json::object();
+  if (!patterns.is_object()) refuse(path, name + " is no object");
+  for (const auto& [key, value] : patterns.items()) {
+    if (!value.is_number()) refuse(path, fmt::format("{}[\"{}\"] is no number", name, key));
+    try {
+      static_cast<void>(std::regex(key));
+    } catch (const std::regex_error&) {
+      refuse(path, fmt::format("{}[\"{}\"] is no regular expression", name, key));
+    }
+  }
+  return patterns;
+}
 
 Config read_config(const std::string& path) {
   const FileBytes file = FileBytes::open(path);
@@ -98,19 +119,12 @@ Config read_config(const std::string& path) {
   if (!rank.is_number_integer() || rank < 1) refuse(path, "r is no positive integer");
   if (!alpha.is_number()) refuse(path, "lora_alpha is no number");
   const Json rslora = json.value("use_rslora", Json(false)), base = json.value("base_model_name_or_path", Json());
-  Json alphas = json.value("alpha_pattern", Json::object());
-  if (alphas.is_null()) alphas = Json::object();
-  if (!alphas.is_object()) refuse(path, "alpha_pattern is no object");
-  for (const auto& [key, value] : alphas.items()) {
-    if (!value.is_number()) refuse(path, fmt::format("alpha_pattern[\"{}\"] is no number", key));
-    try {
-      static_cast<void>(std::regex(key));
-    } catch (const std::regex_error&) {
-      refuse(path, fmt::format("alpha_pattern[\"{}\"] is no regular expression", key));
-    }
-  }
-  return {rank.get<Index>(), alpha.get<double>(), rslora == true ? LoraScaling::rank_stabilized : LoraScaling::standard,
-          base.is_string() ? base.get<std::string>() : "", alphas};
+  return {rank.get<Index>(),
+          alpha.get<double>(),
+          rslora == true ? LoraScaling::rank_stabilized : LoraScaling::standard,
+          base.is_string() ? base.get<std::string>() : "",
+          patterns_of(path, json, "rank_pattern"),
+          patterns_of(path, json, "alpha_pattern")};
 }
 
 struct Folder {
@@ -132,6 +146,10 @@ AdapterInfo::Layer read_layer(const Folder& folder, const std::string& name) {
                    &B = folder.tensors.tensor(prefix + name + suffix_b);
   if (A.shape.size() != 2 || B.shape.size() != 2 || A.shape[0] != B.shape[1] || A.shape[0] < 1)
     refuse(folder.path, fmt::format("A and B of {} do not fit each other", name));
+  if (const Index rank = folder.config.rank_of(name); rank != A.shape[0])
+    refuse(folder.path, fmt::format("{} has the rank {}, but adapter_config.json says {}: the two files are not of one "
+                                    "adapter",
+                                    name, A.shape[0], rank));
   return {name, A.shape[0], A.shape[1], B.shape[0], folder.config.alpha_of(name)};
 }
 

@@ -54,7 +54,7 @@ class Loop {
         host_losses_(static_cast<std::size_t>(options.report_every)),
         host_order_(static_cast<std::size_t>(data.size())) {
     const Index an_epoch = (data.size() + at_.batch - 1) / at_.batch;
-    total_ = checked_product(an_epoch, options.epochs);
+    if (__builtin_mul_overflow(an_epoch, options.epochs, &total_)) total_ = std::numeric_limits<Index>::max();
     if (options.limit > 0) total_ = std::min(total_, options.limit);
   }
 
@@ -160,13 +160,12 @@ class Loop {
     at_.step = step;
   }
 
-  /// A checkpoint, unless the last update has left parameters that are not finite.
+  /// A checkpoint, where those are wanted, unless the last update has left parameters that are not finite.
   void save() {
-    if (!save_) return;
-    if (step_.finite())
-      save_(at_);
-    else
+    if (!step_.finite())
       diverge(at_.step);
+    else if (save_)
+      save_(at_);
   }
 
   TrainingStep<T>& step_;
@@ -213,6 +212,15 @@ TrainResult train_from(Mlp<T>& mlp, FullStep<T>& step, const Dataset& data, Rand
   return loop.run();
 }
 
+/// The random numbers as they were when the current epoch began.
+RandomSource replayed(const std::string& path, const TrainingProgress& progress) {
+  try {
+    return RandomSource::replay(progress.random, progress.seed, progress.history);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: 'history': {}", path, error.what()));
+  }
+}
+
 template <Real T>
 void take_over(std::vector<Linear<T>>& to, std::vector<Linear<T>>&& from) {
   if (to.size() == from.size()) to = std::move(from);
@@ -236,12 +244,18 @@ TrainResult resume(const std::string& checkpoint, Mlp<T>& mlp, const Dataset& da
   check_options(options, state.progress);
   if (state.progress.data_digest != data.digest())
     throw Error(path + ": the training that is to go on had other data than these");
-  mlp = Mlp<T>(std::move(state.parameters));
+  if (state.progress.next > data.size())
+    throw Error(fmt::format("{}: 'next' is {}, beyond the {} samples", path, state.progress.next, data.size()));
+  RandomSource random = replayed(path, state.progress);
+  try {
+    mlp = Mlp<T>(std::move(state.parameters));
+  } catch (const std::invalid_argument& error) {
+    throw Error(fmt::format("{}: {}", path, error.what()));
+  }
   check_data(mlp, data);
   FullStep<T> step(mlp, std::min(state.progress.batch, data.size()), state.progress.optimizer.rule);
   take_over(step.m(), std::move(state.m));
   take_over(step.v(), std::move(state.v));
-  RandomSource random = RandomSource::replay(state.progress.random, state.progress.seed, state.progress.history);
   return train_from(mlp, step, data, random, std::move(state.progress), options);
 }
 

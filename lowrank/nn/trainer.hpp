@@ -36,7 +36,8 @@ struct TrainOptions {
   Index checkpoint_every = 0;
 };
 
-/// finished: all steps were made. stopped: on_step asked for it. diverged: the loss was NaN or Inf.
+/// finished: all steps were made. stopped: on_step asked for it. diverged: the loss, or a parameter when a checkpoint
+/// was due or at the end, was NaN or Inf.
 enum class TrainOutcome { finished, stopped, diverged };
 
 struct TrainResult {
@@ -45,8 +46,10 @@ struct TrainResult {
   Index steps_here = 0;  ///< made by this call
   double mean_loss = 0;  ///< mean of the batches' means over the whole training
   double last_loss = 0;
-  Index diverged_step = 0;  ///< the step whose loss was not finite; its update was made: the parameters are of no use
-  double seconds = 0;       ///< of the steps of this call
+  /// The step whose loss, or after which a parameter, was not finite; its update was made: the parameters are of no
+  /// use.
+  Index diverged_step = 0;
+  double seconds = 0;  ///< of the steps of this call
   double steps_per_second() const { return seconds > 0 ? static_cast<double>(steps_here) / seconds : 0; }
 };
 
@@ -62,7 +65,7 @@ TrainResult train(Mlp<T>& mlp, const Dataset& data, RandomSource& random, const 
 /// Goes on from a checkpoint: replaces mlp's parameters by those of the checkpoint's state and makes the steps that are
 /// left, with the same losses as the uninterrupted run to the bit (same threads). Batch, optimizer, seed and order come
 /// from the checkpoint; of `options` these are used: epochs, limit, on_step, report_every, checkpoint,
-/// checkpoint_every. Throws Error: no state beside the checkpoint, other data than it was trained on.
+/// checkpoint_every. Throws Error: no state beside the checkpoint, or a damaged one, other data than it was trained on.
 template <Real T>
 TrainResult resume(const std::string& checkpoint, Mlp<T>& mlp, const Dataset& data, const TrainOptions& options);
 

@@ -137,6 +137,62 @@ TEST_CASE("a loss that is not finite ends training and keeps the last good check
   CHECK_NOTHROW(load_state<float>(state_path(options.checkpoint)));
 }
 
+TEST_CASE("a training without checkpoints has diverged too when its last update leaves what is not finite") {
+  const Dataset data = dataset();
+  RandomSource random(RandomKind::philox, 1);
+  Mlp<float> mlp = network({25, 33, 4});
+  LoraAdapter<float> adapter(mlp, {}, random);
+  const TrainOptions options{.optimizer = {.lr = 1e38}, .limit = 1};  // 1e38 / (1 - β₁) is no float
+  for (const TrainResult& result :
+       {train_adapter(mlp, adapter, data, random, options), train(mlp, data, random, options)}) {
+    CHECK(result.outcome == TrainOutcome::diverged);
+    CHECK(result.diverged_step == 1);
+    CHECK(std::isfinite(result.last_loss));
+  }
+}
+
+TEST_CASE("a state with numbers that no training has is refused by name") {
+  TemporaryFolder folder;
+  const Dataset data = dataset();
+  RandomSource random(RandomKind::philox, 1);
+  Mlp<float> mlp = network({25, 33, 4});
+  const TrainOptions options{.limit = 3, .checkpoint = folder / "base.safetensors"};
+  train(mlp, data, random, options);
+  const std::string path = state_path(options.checkpoint), whole = io_test::contents(path);
+  const TrainingState<float> good = load_state<float>(path);
+  const auto refused = [&](const std::string& what, const std::function<void(TrainingProgress&)>& spoil) {
+    TrainingProgress progress = good.progress;
+    spoil(progress);
+    save_state<float>(path, progress, good.parameters, good.m, good.v);
+    const std::string complaint = message<Error>([&] { resume(options.checkpoint, mlp, data, options); });
+    CAPTURE(complaint);
+    CHECK(has(complaint, "base.state.safetensors"));
+    CHECK(has(complaint, what));
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  refused("'next' is -50", [](TrainingProgress& p) { p.next = -50; });
+  refused("'next' is 206", [](TrainingProgress& p) { p.next = 206; });
+  refused("'step' is -7", [](TrainingProgress& p) { p.step = -7; });
+  refused("'epochs_begun' is -1", [](TrainingProgress& p) { p.epochs_begun = -1; });
+  refused("'batch' is 0", [](TrainingProgress& p) { p.batch = 0; });
+  refused("'lr' is 0", [](TrainingProgress& p) { p.optimizer.lr = 0; });
+  refused("'lr' is nan", [&](TrainingProgress& p) { p.optimizer.lr = nan; });
+  refused("'beta1' is 1", [](TrainingProgress& p) { p.optimizer.beta1 = 1; });
+  refused("'epsilon' is inf", [](TrainingProgress& p) { p.optimizer.epsilon = HUGE_VAL; });
+  refused("'loss_sum' is nan", [&](TrainingProgress& p) { p.loss_sum = nan; });
+  refused("'x3*1'", [](TrainingProgress& p) { p.history = "x3*1"; });
+  for (const auto& [from, to] : {std::pair("\"adam\"", "\"lion\""), {"\"philox\"", "\"dice56\""}}) {
+    std::string changed = whole;
+    changed.replace(changed.find(from), std::string_view(from).size(), to);
+    io_test::put(path, changed);
+    CHECK(has(message<Error>([&] { load_state<float>(path); }), std::string(to).substr(1, 4)));
+  }
+  std::string unchained = whole;  // 33 x 25 and 4 x 33 follow each other, not the other way round
+  unchained.replace(unchained.find("linear1,linear2"), 15, "linear2,linear1");
+  io_test::put(path, unchained);
+  CHECK(has(message<Error>([&] { resume(options.checkpoint, mlp, data, options); }), "base.state.safetensors"));
+}
+
 TEST_CASE("resuming is refused without a state, with other data, with a damaged state") {
   TemporaryFolder folder;
   const Dataset data = dataset();

@@ -108,6 +108,15 @@ TEST_CASE("bad adapter folders are refused by name") {
     CHECK(has(refused(), key));
   }
   fresh();
+  change(config, "r", 3);
+  CHECK(has(refused(), "linear1 has the rank 2, but adapter_config.json says 3"));
+  change(config, "rank_pattern", {{"linear[12]", 2}});
+  CHECK(has(refused(), "linear3 has the rank 2, but adapter_config.json says 3"));
+  change(config, "rank_pattern", {{"linear[12]", 2}, {"^linear3", 2}});
+  CHECK(refused().empty());
+  change(config, "rank_pattern", {{"linear1", "x"}});
+  CHECK(has(refused(), "rank_pattern[\"linear1\"] is no number"));
+  fresh();
   io_test::put(config, "{");
   CHECK(has(refused(), "adapter_config.json"));
   fresh();

@@ -89,13 +89,28 @@ TEST_CASE("eval, lora: bad input") {
   check_refused({"lora", "train", base, "--data", shop.folder()}, 2, {"-o"});
   check_refused(shop.lora("none.safetensors", "n"), 3, {"none.safetensors"});
   check_refused(shop.lora("base.safetensors", "n", {"--rank", "6"}), 2, {"rank 6", "linear2"});
-  check_refused(shop.lora("base.safetensors", "n", {"--classes", "7"}), 3, {"7"});
+  check_refused(shop.lora("base.safetensors", "n", {"--classes", "7"}), 3, {shop.folder(), "class 7"});
   check_refused(shop.lora("base.safetensors", "n", {"--classes", "10"}), 2, {"--classes 10", "0 to 9"});
   check_refused(shop.lora("base.safetensors", "n", {"--layers", "linear9"}), 2, {"linear9"});
   check_refused(shop.lora("base.safetensors", "base.safetensors", {}), 3, {"base.safetensors", "not a folder"});
   CHECK(shop.out.names() == before);
   check_refused({"eval", base, "--data", shop.folder(), "--adapter", shop / "none"}, 3, {"none"});
+  check_refused({"eval", base, "--data", shop.folder(), "--adapter", shop / "a", "--adapter", shop / "a"}, 2,
+                {"--adapter", "twice"});
   check_refused({"lora", "info", shop / "none"}, 3, {"none"});
+
+  const TestFolder larger;  // pictures with a column more
+  write_split(larger, "train", 60, 1);
+  write_split(larger, "t10k", 40, 1);
+  for (const auto& [stem, count] : {std::pair(std::string("train"), 60U), {"t10k", 40U}}) {
+    const std::string name = stem + "-images-idx3-ubyte",
+                      pictures = big_endian(2051) + big_endian(count) + big_endian(side) + big_endian(side + 1) +
+                                 text_of(larger / name).substr(16) + std::string(count * side, '\0');
+    larger.write(name, pictures);
+  }
+  const Arguments both{base, larger.path().string(), "20 pixels", "16 inputs"};
+  check_refused({"eval", base, "--data", larger.path().string()}, 3, both);
+  check_refused({"lora", "train", base, "--data", larger.path().string(), "-o", shop / "n"}, 3, both);
 
   REQUIRE(run(shop.lora("base.safetensors", "a", {"--steps", "2"})).status == 0);
   REQUIRE(run(shop.train("same_shape.safetensors", {"--seed", "9"})).status == 0);

@@ -2,9 +2,11 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include "tiny_pictures.hpp"
+#include "tools/command_path.hpp"
 
 TEST_CASE("train, eval: tiny pictures are learned, the JSON has its keys") {
   const Workshop shop;
@@ -78,9 +80,45 @@ TEST_CASE("train: options that contradict the checkpoint are refused") {
   check_refused(resumed({"--hidden", "8"}), 2, {"--hidden 8", "8-5"});
   check_refused(resumed({"--optimizer", "sgd"}), 2, {"--optimizer sgd", "adam"});
   check_refused(resumed({"--seed", "3"}), 2, {"--seed 3"});
+  REQUIRE(run(shop.train("fifth.safetensors", {"--seed", "5"})).status == 0);
+  check_refused({"train", "--data", shop.folder(), "--resume", shop / "fifth.safetensors", "--seed", "0", "-o",
+                 shop / "n.safetensors"},
+                2, {"--seed 0", "5"});
   CHECK(run(resumed({"--hidden", "8,5", "--batch", "10", "--lr", "1e-2", "--epochs", "41"})).status == 0);
   std::filesystem::remove(shop / "base.state.safetensors");
-  check_refused(resumed({}), 3, {"base.state.safetensors"});
+  check_refused(resumed({}), 3, {"base.state.safetensors", "--resume"});
+}
+
+TEST_CASE("train: a training that is complete already is said to be") {
+  const Workshop shop;
+  const std::string base = shop.trained(), before = text_of(base);
+  const Arguments again{"train", "--data", shop.folder(), "--resume", base, "-o", base};
+  const Outcome text = run(again);
+  CHECK(text.status == 0);
+  CHECK(text.err.find("nothing was left to do: " + base + " is after 240 steps") != std::string::npos);
+  CHECK(text_of(base) == before);
+  Arguments quietly = again;
+  quietly.push_back("--quiet");
+  CHECK(json_of(quietly)["last_loss"].is_null());
+}
+
+TEST_CASE("train, lora: the losses are not written over a network") {
+  const Workshop shop;
+  const std::string base = shop.trained(), state = shop / "base.state.safetensors";
+  const std::string before = text_of(base), state_before = text_of(state);
+  for (const std::string& log : {base, state}) {
+    check_refused(shop.train("base.safetensors", {"--log", log}), 2, {"--log", log});
+    check_refused({"train", "--data", shop.folder(), "--resume", base, "--epochs", "41", "-o", shop / "n.safetensors",
+                   "--log", log},
+                  2, {"--log", log});
+  }
+  check_refused(shop.lora("base.safetensors", "a",
+                          {"--log", shop / "../" + shop.out.path().filename().string() + "/base.safetensors"}),
+                2, {"--log"});
+  check_refused(shop.train("n.safetensors", {"--log", shop / "n.safetensors"}), 2, {"--log"});
+  CHECK(text_of(base) == before);
+  CHECK(text_of(state) == state_before);
+  CHECK(shop.out.names() == Arguments{"base.safetensors", "base.state.safetensors"});
 }
 
 TEST_CASE("train: bad input") {
@@ -96,6 +134,8 @@ TEST_CASE("train: bad input") {
   refused(2, {"--batch", "0"}, {"--batch 0"});
   refused(2, {"--lr", "-1"}, {"--lr -1"});
   refused(2, {"--limit", "0"}, {"--limit 0"});
+  CHECK(json_of(shop.train("many.safetensors", {"--epochs", "9223372036854775807", "--limit", "2"}))["steps"] == 2);
+  for (const std::string& name : shop.out.names()) std::filesystem::remove(shop / name);
   refused(2, {"--optimizer", "lion"}, {"--optimizer", "lion", "adam|sgd"});
   check_refused({"train", "--data", shop.folder(), "--hidden", "8,,5", "-o", shop / "n.safetensors"}, 2, {"8,,5"});
   check_refused({"train", "--data", shop.folder(), "--hidden", "8,x", "-o", shop / "n.safetensors"}, 2, {"'x'"});
@@ -124,7 +164,11 @@ TEST_CASE("train: a learning rate too large stops with the step, the last good c
   check_refused(shop.train("base.safetensors", wild), 3, {"diverged"});
   CHECK(text_of(base) == before);
   check_refused(shop.lora("base.safetensors", "n", {"--lr", "1e38", "--steps", "50"}), 3, {"diverged", "step"});
+  // The loss of the only step is finite, what it leaves is not.
+  check_refused(shop.lora("base.safetensors", "n", {"--lr", "1e38", "--steps", "1"}), 3, {"diverged", "step 1"});
   CHECK(shop.out.names() == Arguments{"base.safetensors", "base.state.safetensors"});
+  check_refused(shop.lora("base.safetensors", "n", {"--lr", "1e38", "--steps", "9223372036854775807"}), 3,
+                {"diverged"});
 }
 
 TEST_CASE("interrupt: train leaves a checkpoint from which the same training goes on") {
@@ -151,6 +195,21 @@ TEST_CASE("interrupt: train leaves a checkpoint from which the same training goe
     CHECK(text_of(shop / "b.safetensors") == text_of(shop / "w.safetensors"));
     for (const std::string& name : shop.out.names()) std::filesystem::remove(shop / name);
   }
+}
+
+TEST_CASE("interrupt: the command that goes on is one for a shell") {
+  using namespace std::chrono_literals;
+  const Workshop shop;
+  const std::string path = shop / "Eve's net.safetensors";
+  Child child(shop.train("Eve's net.safetensors", {"--epochs", "100000000", "--checkpoint-every", "100"}));
+  for (int i = 0; i < 30000 && !std::filesystem::exists(path); ++i) std::this_thread::sleep_for(1ms);
+  kill(child.id(), SIGINT);
+  const std::string note = child.wait().err;
+  const std::size_t at = note.find("to go on: lowrank ");
+  REQUIRE(at != std::string::npos);
+  const std::string rest = note.substr(at + 18, note.find('\n', at) - at - 18);
+  CHECK(rest.find("--checkpoint-every 100") != std::string::npos);
+  CHECK(std::system((LOWRANK_COMMAND " " + rest + " --limit 1 --quiet > /dev/null").c_str()) == 0);
 }
 
 TEST_CASE("interrupt: a training that is killed leaves a checkpoint that is whole") {
