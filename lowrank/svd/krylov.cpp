@@ -43,7 +43,7 @@ BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input
       limit_(limit),
       block_(block_width(panel_width(input, limit), input.options.max_products)),
       rule_(input.wish, input.norm, input.options.excess, std::numeric_limits<T>::epsilon(),
-            std::min(A.rows(), A.cols())),
+            std::min(A.rows(), A.cols()), StoppingRule::Basis::krylov),
       right_{{A.cols(), 3 * panel_width(input, limit), A.device()}, {}},
       left_{{A.rows(), 3 * panel_width(input, limit), A.device()}, {}} {}
 

@@ -88,7 +88,8 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
     for (std::size_t j = 0; j < after.size(); ++j) {
       if (after[j] > 64 * eps * before[j]) continue;
       const Index column = static_cast<Index>(j);
-      fill_normal<T>(Y.col(column), static_cast<std::uint64_t>(pass), static_cast<std::uint64_t>(j));
+      // No two columns of a growing Q may get the same.
+      fill_normal<T>(Y.col(column), static_cast<std::uint64_t>(pass), static_cast<std::uint64_t>(Q.cols() + column));
       R.row(column).setZero();
     }
     const Matrix<double> factor = orthonormalize<T>(Y);

@@ -5,19 +5,19 @@
 
 namespace lowrank {
 
-StoppingRule::StoppingRule(Truncation wish, double norm, double excess, double eps, Index smaller)
-    : wish_(wish), norm_(norm), excess_(excess), eps_(eps), smaller_(smaller) {}
+StoppingRule::StoppingRule(Truncation wish, double norm, double excess, double eps, Index smaller, Basis basis)
+    : wish_(wish), norm_(norm), excess_(excess), eps_(eps), smaller_(smaller), basis_(basis) {}
 
 /// ‖A‖² - ‖QᵀA‖². Where that cancels, the singular values outside are taken to be no larger than the last Ritz value.
 /// Nothing when ‖A‖ is not known: what is left out is then no more than the Ritz values beyond the wish, the strictest
 /// reading.
-double StoppingRule::energy_outside(const std::vector<double>& ritz, double inside) const {
-  if (norm_ < 0) return 0;
+StoppingRule::Outside StoppingRule::outside_of(const std::vector<double>& ritz, double inside) const {
+  if (norm_ < 0) return {0, false};
   const double noise = 16 * eps_ * inside;
   const double outside = norm_ * norm_ - inside;
-  if (outside > noise) return outside;
+  if (outside > noise) return {outside, true};
   const double last = ritz.back(), count = static_cast<double>(smaller_) - static_cast<double>(ritz.size());
-  return std::min(noise, count * last * last);
+  return {std::min(noise, count * last * last), basis_ == Basis::subspace};
 }
 
 double allowed_energy(double rtol, double norm, double eps) {
@@ -40,7 +40,7 @@ Index StoppingRule::rank_for_wish(const std::vector<double>& ritz, double outsid
   return least_rank(ritz, outside, allowed_energy(wish_.rtol, norm_, eps_));
 }
 
-double StoppingRule::expected_gain(const std::vector<double>& ritz, Index rank, double outside) {
+double StoppingRule::expected_gain(const std::vector<double>& ritz, Index rank, const Outside& outside) {
   double gain = std::numeric_limits<double>::infinity();
   if (!previous_.empty()) {
     gain = 0;
@@ -59,21 +59,21 @@ double StoppingRule::expected_gain(const std::vector<double>& ritz, Index rank, 
     expected = gain * ratio / (1 - ratio);
   }
   last_gain_ = std::isfinite(gain) ? gain : -1;
-  return norm_ < 0 ? expected : std::min(expected, outside);
+  return outside.bounds_gain ? std::min(expected, outside.energy) : expected;
 }
 
 StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
   double inside = 0;
   for (const double value : ritz) inside += value * value;
-  const double outside = energy_outside(ritz, inside);
+  const Outside outside = outside_of(ritz, inside);
 
   const Index have = static_cast<Index>(ritz.size());
   Verdict verdict;
-  verdict.rank = wish_.rank > 0 ? wish_.rank : rank_for_wish(ritz, outside);
+  verdict.rank = wish_.rank > 0 ? wish_.rank : rank_for_wish(ritz, outside.energy);
   verdict.met = verdict.rank <= have;
   if (verdict.met) {
     const double expected = expected_gain(ritz, verdict.rank, outside);
-    double tail = outside, kept = 0;
+    double tail = outside.energy, kept = 0;
     for (Index i = 0; i < have; ++i) {
       const double square = ritz[static_cast<std::size_t>(i)] * ritz[static_cast<std::size_t>(i)];
       (i < verdict.rank ? kept : tail) += square;
@@ -84,7 +84,7 @@ StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
     verdict.settled = expected <= excess_ * std::min(tail, kept) || expected <= 8 * eps_ * eps_ * inside;
     if (wish_.rank == 0) {
       // And what the gain would save in rank is at most 2 % or one triplet.
-      const Index least = rank_for_wish(ritz, std::max(0.0, outside - expected));
+      const Index least = rank_for_wish(ritz, std::max(0.0, outside.energy - expected));
       verdict.settled = verdict.settled && verdict.rank - least <= std::max<Index>(1, verdict.rank / 50);
     }
   } else {

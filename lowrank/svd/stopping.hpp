@@ -28,9 +28,13 @@ class StoppingRule {
     bool settled = false;  ///< and is within the excess of the best
   };
 
+  /// How the basis came about: in one of subspace iteration the last Ritz value is about the largest singular value
+  /// outside; the last ones of a Krylov basis say nothing of those.
+  enum class Basis { subspace, krylov };
+
   /// `norm` is ‖A‖_F, or negative when unknown (rank wishes only); `eps` the precision of the Ritz values; `excess` how
   /// far the error may be above the best one, relatively; `smaller` is min(rows, cols).
-  StoppingRule(Truncation wish, double norm, double excess, double eps, Index smaller);
+  StoppingRule(Truncation wish, double norm, double excess, double eps, Index smaller, Basis basis = Basis::subspace);
 
   /// `ritz` in falling order, of the present basis.
   Verdict judge(const std::vector<double>& ritz);
@@ -46,13 +50,18 @@ class StoppingRule {
   }
 
  private:
-  double energy_outside(const std::vector<double>& ritz, double inside) const;
+  struct Outside {
+    double energy;
+    bool bounds_gain;
+  };
+  Outside outside_of(const std::vector<double>& ritz, double inside) const;
   Index rank_for_wish(const std::vector<double>& ritz, double outside) const;
-  double expected_gain(const std::vector<double>& ritz, Index rank, double outside);
+  double expected_gain(const std::vector<double>& ritz, Index rank, const Outside& outside);
 
   Truncation wish_;
   double norm_, excess_, eps_;
   Index smaller_;
+  Basis basis_;
   std::vector<double> previous_;
   double last_gain_ = -1;
 };

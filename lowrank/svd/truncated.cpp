@@ -52,10 +52,11 @@ Choice choose(const LinearOperator<T>& A, const MethodInput& input, Index limit)
   if (width > limit)
     return {SvdMethod::exact,
             fmt::format("a panel of {} columns is more than half of the smaller side {}", width, smaller)};
-  // Block Krylov needs the fewest columns; subspace iteration the fewest sweeps, where two products are one. Without a
-  // power step on the probes nothing would tell of what a narrow block has missed.
-  const bool checked = input.options.certificate.power != 0;
-  return {A.single_sweep_normal() || !checked ? SvdMethod::randomized : SvdMethod::krylov,
+  // Block Krylov needs the fewest columns, subspace iteration the fewest sweeps where two products are one. Without a
+  // power step on the probes nothing would tell of what a narrow block has missed; and for a tolerance that ‖A‖² -
+  // ‖QᵀA‖² cannot tell in float, the last Ritz values must.
+  const bool checked = input.options.certificate.power != 0, told = input.wish.rank > 0 || input.wish.rtol >= 1e-2;
+  return {A.single_sweep_normal() || !checked || !told ? SvdMethod::randomized : SvdMethod::krylov,
           fmt::format("a panel of {} columns is small beside {}", width, smaller)};
 }
 
@@ -179,7 +180,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     const Certificate before = svd.certificate;
     svd.passes += m.sweeps + before.passes;
     m = run(next, A, with, limit);
-    if (m.gave_up) m = exact_method(A, with), next = SvdMethod::exact;
+    if (m.gave_up) m = exact_method(A, input), next = SvdMethod::exact;
     method = name(next);
     fix_signs(m.U, m.V);
     svd.certificate = certificate_of(A, m, input.norm, options.certificate);
@@ -197,7 +198,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   double rtol = wish.rtol;
   for (int i = 0; i < tightenings && missed() && method != "exact"; ++i) {
     rtol *= 0.95 * wish.rtol / svd.certificate.relative_error;
-    again(method == "krylov" ? SvdMethod::krylov : SvdMethod::randomized, {{.rtol = rtol}, input.norm, options});
+    again(SvdMethod::randomized, {{.rtol = rtol}, input.norm, options});
   }
   if (missed() && method != "exact" && options.method == SvdMethod::automatic)
     svd.reason += fmt::format("; an error of {:.3g} missed the wish: decided by the exact SVD",

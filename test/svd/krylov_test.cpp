@@ -1,0 +1,109 @@
+#include <lowrank/op/compose.hpp>
+#include <lowrank/svd/orthonormalize.hpp>
+
+#include "svd_check.hpp"
+
+/// Block Krylov with blocks narrower than the wish.
+
+using check::Dense;
+using check::Laid;
+using check::Reference;
+using lowrank::Index;
+using lowrank::Matrix;
+using lowrank::SvdMethod;
+
+namespace {
+
+template <class T>
+Matrix<T> with_values(const std::vector<double>& sigma, Index rows, Index cols, double noise = 0) {
+  return check::there(lowrank::generate<T>({.rows = rows, .cols = cols, .sigma = sigma, .noise = noise, .seed = 7}));
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("svd krylov: a singular value of greater multiplicity than the block is wide", T, float, double) {
+  // 70 ones and a falling tail: a block of 32 columns holds 32 of them.
+  std::vector<double> sigma(70, 1.0);
+  for (Index i = 0; i < 200; ++i) sigma.push_back(0.3 * std::pow(0.95, static_cast<double>(i)));
+  const Matrix<T> A = with_values<T>(sigma, 420, 330);
+  const Reference<T> reference(A);
+  for (const SvdMethod method : {SvdMethod::automatic, SvdMethod::krylov})
+    for (const Index rank : {50, 60}) {
+      CAPTURE(rank);
+      lowrank::SvdOptions options;
+      options.method = method;
+      const auto svd = lowrank::truncated_svd(A, {.rank = rank}, options);
+      check::check_svd<T>(reference, {.rank = rank}, svd);
+      CHECK(svd.certificate.improvable <= options.excess);
+      if (svd.method != "krylov") CHECK(check::contains(svd.reason, "narrow Krylov block"));
+    }
+}
+
+TEST_CASE_TEMPLATE("svd krylov: many values that are almost the same, and noise", T, float, double) {
+  // The Ritz values stand still while the last of the 100 are not found yet.
+  const Matrix<T> A = with_values<T>(std::vector<double>(100, 1.0), 500, 450, 0.02);
+  const Reference<T> reference(A);
+  check::check_svd<T>(reference, {.rank = 100}, lowrank::truncated_svd(A, {.rank = 100}));
+}
+
+TEST_CASE_TEMPLATE("svd krylov: fewer columns than subspace iteration for the same error", T, float, double) {
+  const Matrix<T> A = with_values<T>(lowrank::spectrum("exp:0.0132", 200), 700, 600, 1e-3);
+  const Reference<T> reference(A);
+  lowrank::SvdOptions options;
+  options.float_passes = false;
+  options.method = SvdMethod::krylov;
+  const auto narrow = lowrank::truncated_svd(A, {.rank = 100}, options);
+  check::check_svd<T>(reference, {.rank = 100}, narrow);
+  options.method = SvdMethod::randomized;
+  const auto wide = lowrank::truncated_svd(A, {.rank = 100}, options);
+  CHECK(narrow.products * 48 < wide.products * 110);
+}
+
+TEST_CASE_TEMPLATE("svd krylov: a basis that comes to the end of the space is given up", T, float, double) {
+  const Matrix<T> A = with_values<T>(std::vector<double>(130, 1.0), 150, 130);
+  const Reference<T> reference(A);
+  lowrank::SvdOptions options;
+  options.method = SvdMethod::krylov;
+  const auto svd = lowrank::truncated_svd(A, {.rtol = 0.1}, options);
+  CHECK(svd.method == "exact");
+  CHECK(check::contains(svd.reason, "exact SVD"));
+  check::check_svd<T>(reference, {.rtol = 0.1}, svd);
+}
+
+TEST_CASE_TEMPLATE("certificate: what other triplets would gain", T, float, double) {
+  const std::vector<double> sigma{8, 4, 2, 1, 0.1};
+  const Matrix<T> A = with_values<T>(sigma, 90, 70);
+  const Reference<T> reference(A);
+  const auto all = lowrank::thin_svd<T>(A);
+  const lowrank::DenseOperator<T> op(A);
+  const auto improvable = [&](const std::vector<Index>& kept) {
+    Matrix<T> U(90, static_cast<Index>(kept.size()), A.device()), V(70, U.cols(), A.device());
+    std::vector<T> S;
+    for (Index j = 0; j < U.cols(); ++j) {
+      const Index i = kept[static_cast<std::size_t>(j)];
+      lowrank::copy<T>(all.U.view().col(i), U.view().col(j));
+      lowrank::copy<T>(all.V.view().col(i), V.view().col(j));
+      S.push_back(all.S[static_cast<std::size_t>(i)]);
+    }
+    return lowrank::certify<T>(op, U, S, V, reference.norm, std::nullopt, {}).improvable;
+  };
+  CHECK(improvable({0, 1, 2}) == 0);
+  CHECK(improvable({0, 1, 2, 3, 4}) == 0);
+  // 4 instead of 2: (16 - 4) / (16 + 1 + 0.01).
+  CHECK(improvable({0, 2}) == doctest::Approx((16 - 4) / (16 + 1 + 0.01)).epsilon(1e-3));
+  // 8 and 4 instead of 1 and 0.1.
+  CHECK(improvable({3, 4}) == doctest::Approx((64 + 16 - 1 - 0.01) / (64 + 16 + 4)).epsilon(1e-3));
+}
+
+// The directions that take the place of columns within the span of Q were the same for every block.
+TEST_CASE_TEMPLATE("orthonormalize_against: one block after the other that lies in the span of Q", T, float, double) {
+  constexpr Index m = 120, b = 10;
+  Laid<T> Q(check::gaussian(m, 10 * b, 3), lowrank::Order::col_major);
+  lowrank::orthonormalize<T>(Q.view().left_cols(b));
+  for (Index have = b; have < 10 * b; have += b) {
+    const auto basis = Q.view().left_cols(have), block = Q.view().middle_cols(have, b);
+    lowrank::copy<T>(Q.view().left_cols(b), block);
+    lowrank::orthonormalize_against<T>(basis, block);
+    CHECK(lowrank::orthogonality_defect<T>(Q.view().left_cols(have + b)) < 100 * check::eps<T>);
+  }
+}
