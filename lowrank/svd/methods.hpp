@@ -33,16 +33,15 @@ struct MethodResult {
 template <Real T>
 MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& input);
 
-/// Randomized subspace iteration (Halko, Martinsson, Tropp 2011, alg. 4.4) in half-steps, each of which is one product,
-/// one orthonormalization and one look at the Ritz values. For an rtol the basis grows until the wish is met (fixed
+/// Subspace iteration: SubspaceIteration (iterations.hpp). For an rtol the basis grows until the wish is met (fixed
 /// precision). Gives up when the basis would need more than `limit` columns. Where A.in_float() serves (SvdOptions::
-/// float_passes) half-steps in float find the basis and half-steps in T go on from it: at least one, and at least two
-/// where the error is out of float's reach.
+/// float_passes) half-steps in float find the basis and half-steps of subspace iteration in T go on from it: at least
+/// one, and at least two where the error is out of float's reach.
 template <Real T>
 MethodResult<T> randomized_method(const LinearOperator<T>& A, const MethodInput& input, Index limit);
 
-/// Block Krylov by Golub-Kahan bidiagonalization with full reorthogonalization (Musco and Musco 2015): fewer products
-/// for slowly decaying spectra, paid for by a basis that grows with each.
+/// Block Krylov: BlockKrylov (iterations.hpp), likewise. It gives up, too, when the basis comes to the end of the
+/// space.
 template <Real T>
 MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& input, Index limit);
 

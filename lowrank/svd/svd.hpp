@@ -25,7 +25,8 @@ struct SvdOptions {
   /// Iteration stops when the Frobenius error is expected to be within this of the best possible one, relatively, and
   /// so is the norm of the singular values kept.
   double excess = 0.01;
-  /// Columns of the panel beyond the rank; negative: the larger of 10 and a tenth of the rank.
+  /// Columns of the panel beyond the rank; negative: the larger of 10 and a tenth of the rank. Blocks of a Krylov basis
+  /// have about half as many columns as the panel.
   Index oversample = -1;
   /// Products with A or Aᵀ at most; where that does not do, the result says converged = false.
   Index max_products = 100;
