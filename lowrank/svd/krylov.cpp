@@ -57,7 +57,6 @@ void BlockKrylov<T>::start() {
 
 template <Real T>
 bool BlockKrylov<T>::run(Index products) {
-  const Index smaller = std::min(A_.rows(), A_.cols());
   for (;;) {
     // 1. The image of the last block, Y = op(A)·X, against the other basis: the next block of that.
     const MatrixView<const T> X = from_->basis.last(block_);
@@ -71,12 +70,14 @@ bool BlockKrylov<T>::run(Index products) {
     // 2. Ritz values: op(A)·basis = (other basis)·core.
     judge();
     if (input_.options.progress) input_.options.progress({"block Krylov", -1});
-    if ((verdict_.settled && products_ > 1) || (verdict_.met && products_ >= products)) return true;
+    const bool whole = from_->basis.cols() == from_->basis.rows();  // Nothing of A is left out.
+    verdict_.settled |= whole && verdict_.met;
+    if ((verdict_.settled && products_ > 1) || (verdict_.met && products_ >= products) || whole) return verdict_.met;
 
     // 3. The other way, if there is room.
     std::swap(from_, to_);
     const Index cols = to_->basis.cols() + block_;
-    if (cols > smaller || (cols > limit_ && !verdict_.met)) return false;
+    if (cols > to_->basis.rows() || (cols > limit_ && !verdict_.met)) return false;
   }
 }
 

@@ -30,6 +30,7 @@ inline double probed_norm(const std::vector<double>& norms, double failure = pro
 /// where too few steps were made for any.
 inline std::optional<double> lanczos_shortfall(double n, std::size_t starts, std::size_t steps,
                                                double failure = probe_failure) {
+  if (steps == 0) return std::nullopt;
   const double missed_by_one = std::pow(failure, 1.0 / static_cast<double>(starts));
   const double root = std::log(1.648 * std::sqrt(n) / missed_by_one) / (2 * static_cast<double>(steps) - 1);
   if (root >= 1) return std::nullopt;

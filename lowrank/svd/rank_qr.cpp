@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <lowrank/op/compose.hpp>
 #include <lowrank/svd/methods.hpp>
 #include <lowrank/svd/probes.hpp>
@@ -40,6 +41,11 @@ Interval largest_singular_value(const LinearOperator<T>& original, double norm, 
       .excess = 1e-12, .oversample = 7, .max_products = smaller > large ? 12 : 60, .float_passes = false, .seed = seed};
   const MethodInput input{{.rank = 1}, norm, options};
   const MethodResult<T> top = krylov_method<T>(A, input, smaller);
+  if (top.gave_up) {  // The basis came to the end of a small space.
+    const double exact = static_cast<double>(exact_method<T>(A, input).S.front());
+    const double rounding = static_cast<double>(std::max(A.rows(), A.cols())) * std::numeric_limits<T>::epsilon();
+    return {exact * (1 - rounding) / by, exact * (1 + rounding) / by};
+  }
   const double sigma = static_cast<double>(top.S.front());
   // The Ritz value of AᵀA that the theorem speaks of is ‖A·x‖²/‖x‖² for the best x of the space; with y = A·x in Q,
   // ‖Aᵀy‖/‖y‖ is no smaller.
