@@ -3,11 +3,12 @@
 #include <new>
 
 #include "nn_check.hpp"
+#include "sanitizers.hpp"
 
 // Matrices are allocated by std::aligned_alloc, all else by operator new: both are counted here for the whole test
 // program.
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(LOWRANK_ADDRESS_SANITIZER)
 
 #include "skip.hpp"
 
