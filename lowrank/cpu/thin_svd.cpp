@@ -47,14 +47,16 @@ bool run(SvdDriver driver, Vectors vectors, MatrixView<T> A, ThinSvd<T>& out, Ma
       break;
     }
     case SvdDriver::jacobi: {
-      using Dense = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>;
+      // In double for either type: it is the last resort, and Eigen's templates take long to compile.
       const unsigned flags = want ? Eigen::ComputeThinU | Eigen::ComputeThinV : 0U;
-      const Eigen::JacobiSVD<Dense, Eigen::HouseholderQRPreconditioner> jacobi(A.eigen_col_major(), flags);
+      const Eigen::JacobiSVD<Eigen::MatrixXd, Eigen::HouseholderQRPreconditioner> jacobi(
+          A.eigen_col_major().template cast<double>(), flags);
       if (jacobi.info() != Eigen::Success) return false;
-      std::copy_n(jacobi.singularValues().data(), n, out.S.data());
+      std::transform(jacobi.singularValues().begin(), jacobi.singularValues().end(), out.S.begin(),
+                     [](double value) { return static_cast<T>(value); });
       if (want) {
-        out.U.eigen() = jacobi.matrixU();
-        Vt.eigen_col_major() = jacobi.matrixV().transpose();
+        out.U.eigen() = jacobi.matrixU().template cast<T>();
+        Vt.eigen_col_major() = jacobi.matrixV().transpose().template cast<T>();
       }
       return true;
     }

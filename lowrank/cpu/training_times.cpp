@@ -90,10 +90,11 @@ struct Next {
   }
 };
 
-/// One block of rows, from `row` on, beneath V vectors of columns.
+/// One block of rows, from `row` on, beneath V vectors of columns. Not inlined: it compiles sooner, and a call is
+/// nothing beside a tile.
 template <Size V, bool kPart, class T>
-HWY_INLINE void TimesTile(const Product<T>& work, const std::uint64_t* used, Size row, bool last, Size col, Size n,
-                          Next<T> next) {
+HWY_NOINLINE void TimesTile(const Product<T>& work, const std::uint64_t* used, Size row, bool last, Size col, Size n,
+                            Next<T> next) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   const Size lanes = hn::Lanes(d), ldw = static_cast<Size>(work.ldw);

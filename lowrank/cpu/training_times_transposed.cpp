@@ -63,9 +63,10 @@ HWY_INLINE T Finished(const Product<T>& work, Index sample, Index row, T sum) {
   return work.relu && y < T(0) ? T(0) : y;
 }
 
-/// R rows of W against N rows of X: R·N sums over `in`, vectors run along it.
+/// R rows of W against N rows of X: R·N sums over `in`, vectors run along it. Not inlined, as the other tiles are not:
+/// one function of all of them takes compilers many times as long, and a call is nothing beside a tile.
 template <int R, int N, class T>
-HWY_INLINE void Tile(const Product<T>& work, Size row, Size sample) {
+HWY_NOINLINE void Tile(const Product<T>& work, Size row, Size sample) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   const Size ldw = static_cast<Size>(work.ldw), ldx = static_cast<Size>(work.ldx);
@@ -131,7 +132,7 @@ HWY_INLINE void AllSamples(const Product<T>& work, Size row) {
 
 /// N samples' sums of the columns [first, last) of one row, kept where Y is until the last columns.
 template <int N, class T>
-HWY_INLINE void MaskedTile(const Product<T>& work, Index row, const Index* samples, Index first, Index last) {
+HWY_NOINLINE void MaskedTile(const Product<T>& work, Index row, const Index* samples, Index first, Index last) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   constexpr int U = N >= 4 ? 2 : N >= 2 ? 4 : 8;  // Enough sums that none waits for another.

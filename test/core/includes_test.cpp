@@ -15,6 +15,7 @@ namespace {
 const std::map<std::string, std::set<std::string>> allowed = {
     {"core", {}},
     {"cpu", {"core"}},
+    {"pch", {"core"}},   // what is precompiled for all of them
     {"cuda", {"core"}},  // and nothing includes it: it is found at run time
     {"io", {"core"}},
     {"op", {"core", "io"}},

@@ -56,8 +56,10 @@ TEST_CASE_TEMPLATE("view: Eigen matrices, blocks and maps are looked at, not cop
 TEST_CASE_TEMPLATE("view: rows, columns and strided vectors of both orders", T, float, double) {
   ColMajor<T> C = ColMajor<T>::Random(6, 5);
   RowMajor<T> R = RowMajor<T>::Random(6, 5);
-  const auto column = C.col(2), column_of_rows = R.col(2);
-  const auto row = C.row(3), row_of_rows = R.row(3);
+  const auto column = C.col(2);
+  const auto column_of_rows = R.col(2);
+  const auto row = C.row(3);
+  const auto row_of_rows = R.row(3);
   is_view_of<T>(column, column);
   is_view_of<T>(column_of_rows, column_of_rows);
   is_view_of<T>(row, row);

@@ -3,10 +3,11 @@
 #include <cstdlib>
 
 #include "nn_check.hpp"
+#include "sanitizers.hpp"
 
 // Every allocation of the test program is counted here, those of the libraries (OpenMP's) too.
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(LOWRANK_ADDRESS_SANITIZER)
 
 #include "skip.hpp"
 

@@ -1,3 +1,4 @@
+#include "sanitizers.hpp"
 #include "svd_check.hpp"
 
 using check::Family;
@@ -8,7 +9,7 @@ using lowrank::Truncation;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(LOWRANK_ADDRESS_SANITIZER)
 constexpr int stride = 4;  // every fourth combination: instrumented code is slow
 #else
 constexpr int stride = 1;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "run_command.hpp"
+#include "sanitizers.hpp"
 #include "skip.hpp"
 
 namespace {
@@ -72,7 +73,7 @@ TEST_CASE("command: numbers that are none are refused") {
 }
 
 TEST_CASE("command: a trivial command answers in under 20 ms") {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef LOWRANK_ADDRESS_SANITIZER
   SKIP("a sanitizer is built in, which takes longer to start");
 #else
   std::vector<double> seconds;
