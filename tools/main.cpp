@@ -4,10 +4,8 @@
 
 #include <array>
 #include <cstdlib>
-#include <lowrank/core/device.hpp>
 #include <lowrank/core/error.hpp>
 #include <new>
-#include <string>
 #include <string_view>
 
 #include "command_line.hpp"
@@ -85,21 +83,13 @@ int dispatch(int argc, char** argv) {
   return complain("lowrank", fmt::format("there is no subcommand or option '{}' (see lowrank --help)", first), usage);
 }
 
-/// What libraries read from the environment before main begins, where the user has chosen nothing: the command starts
-/// again with it set. OpenMP's threads spin for a millisecond while they wait, which on a busy machine turns
-/// milliseconds into seconds; not at all, and a step of training waits longer than it works: some microseconds serve
-/// both. And an OpenBLAS older than the processor runs at half its speed.
-void start_again_well_set(char** argv) {
-  bool changed = false;
-  const auto set = [&](const char* name, const std::string& value) {
-    setenv(name, value.c_str(), 1);
-    changed = true;
-  };
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr && std::getenv("GOMP_SPINCOUNT") == nullptr)
-    set("GOMP_SPINCOUNT", "2000");
-  if (std::getenv("OPENBLAS_CORETYPE") == nullptr)
-    if (const std::string core = faster_openblas_core(); !core.empty()) set("OPENBLAS_CORETYPE", core);
-  if (changed) execv("/proc/self/exe", argv);  // Comes back only where there is no /proc; then all is as it was.
+/// OpenMP's threads spin for a millisecond while they wait, which on a busy machine turns milliseconds into seconds;
+/// not at all, and a step of training waits longer than it works. Some microseconds serve both. The number is read from
+/// the environment before main begins, so where the user has chosen nothing the command starts again with it set.
+void wait_with_little_spinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  setenv("GOMP_SPINCOUNT", "2000", 1);
+  execv("/proc/self/exe", argv);  // Comes back only where there is no /proc; then it spins.
 }
 
 }  // namespace
@@ -108,6 +98,6 @@ void start_again_well_set(char** argv) {
 int main(int argc, char** argv) {
   // A reader that goes away is found when stdout is written, after output files are complete.
   signal(SIGPIPE, SIG_IGN);
-  if (argc > 2) lowrank::tools::start_again_well_set(argv);
+  if (argc > 2) lowrank::tools::wait_with_little_spinning(argv);
   return lowrank::tools::dispatch(argc, argv);
 }

@@ -112,11 +112,6 @@ std::vector<DeviceInfo> list_devices();
 void set_threads(int count);
 int threads();
 
-/// OpenBLAS chooses its kernels by the processor, and a release that does not know it takes those of AVX2. This is what
-/// to set OPENBLAS_CORETYPE to, before a program starts, for kernels of AVX-512 (about twice as fast); empty where they
-/// are in use or the processor has none.
-std::string faster_openblas_core();
-
 /// As many threads as given while it lives, then as many as before.
 class ScopedThreads {
  public:

@@ -22,7 +22,8 @@ inline int lapack_threads(Index m, Index n) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::min(m, n)) <= small ? 1 : threads();
 }
 
-/// Whether OpenBLAS has chosen kernels of AVX-512. A release older than the processor falls back to those of AVX2.
+/// Whether OpenBLAS uses kernels of AVX-512. A release older than the processor takes those of AVX2, and so does any
+/// that OPENBLAS_CORETYPE tells to.
 inline bool uses_avx512() {
   static const bool does = [] {
     const std::string_view core = openblas_get_corename();

@@ -1,6 +1,5 @@
 #include <cblas.h>
 #include <fmt/core.h>
-#include <hwy/targets.h>
 #include <omp.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -13,7 +12,6 @@
 #include <limits>
 #include <lowrank/core/device.hpp>
 #include <lowrank/core/error.hpp>
-#include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
 #include <lowrank/cpu/host_training.hpp>
 #include <new>
@@ -124,11 +122,6 @@ void set_threads(int count) {
 }
 
 int threads() { return omp_get_max_threads(); }
-
-std::string faster_openblas_core() {
-  const bool has_avx512 = (hwy::SupportedTargets() & HWY_AVX3) != 0;
-  return has_avx512 && !blas::uses_avx512() ? "SkylakeX" : "";
-}
 
 ScopedThreads::ScopedThreads(int count) : loops_(threads()), blas_(openblas_get_num_threads()) {
   if (count != loops_ || count != blas_) set_threads(count);

@@ -266,9 +266,9 @@ bool panel_multiply_is_vectorized() { return panel::shape().vector_bytes >= 32 |
 
 template <Real T>
 bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
-  // OpenBLAS's are as good for few rows too.
   if (!panel_multiply_is_vectorized()) return false;
-  if (A.rows() < 192 || A.cols() < 192) return false;
+  // OpenBLAS's are as good for small matrices; not for a panel's rows as rows of A.
+  if (A.cols() < 192 || A.rows() < (A.order() == Order::row_major ? 24 : 192)) return false;
   const Index k = X.cols();
   const bool wide = panel::shape().vector_bytes == 64, by_rows = A.order() == Order::row_major;
   // Beside OpenBLAS's kernels of AVX2, where it does not know the processor.

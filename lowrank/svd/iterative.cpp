@@ -74,6 +74,12 @@ MethodResult<T> randomized_method(const LinearOperator<T>& A, const MethodInput&
 
 template <Real T>
 MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& input, Index limit) {
+  // All of it in one block.
+  if (panel_width(input, limit) >= std::min(A.rows(), A.cols())) {
+    MethodResult<T> none;
+    none.gave_up = true;
+    return none;
+  }
   return iterate<BlockKrylov>(A, input, limit);
 }
 
