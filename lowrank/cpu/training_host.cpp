@@ -106,28 +106,13 @@ void forward_by_blas(T alpha, MatrixView<const T> X, MatrixView<const T> W, Matr
   });
 }
 
-template <Real T>
-void input_gradient_by_blas(const LinearBackward<T>& layer, int thread_count) {
-  for_tiles(layer.dX.rows(), layer.dX.cols(), thread_count, [&](Index i, Index j, Index rows, Index cols) {
-    const MatrixView<T> part = layer.dX.block(i, j, rows, cols);
-    gemm<T>(T(1), layer.dY.middle_rows(i, rows), layer.W.middle_cols(j, cols), T(0), part);
-    if (!layer.dH.empty()) gemm<T>(T(1), layer.dH.middle_rows(i, rows), layer.A.middle_cols(j, cols), T(1), part);
-    if (layer.input != Activation::relu) return;
-    for (Index r = 0; r < rows; ++r) {
-      const T* x = layer.X.data() + (i + r) * layer.X.ld() + j;
-      T* dx = part.data() + r * part.ld();
-      for (Index c = 0; c < cols; ++c) dx[c] = x[c] > T(0) ? dx[c] : T(0);
-    }
-  });
-}
-
 /// W follows dYᵀ·X, formed tile by tile: the optimizer reads it while it is in the thread's cache.
 template <Real T>
-void update_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch,
-                    int thread_count) {
-  const Trained<T>& W = layer.weight;
+void update_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch) {
+  const ScopedThreads single(1);
+  const Trained<T>&W = layer.weight, &b = layer.bias;
   const int fitting = static_cast<int>(static_cast<Index>(scratch.size()) / (tile_rows * tile_cols));
-  for_tiles(W.value.rows(), W.value.cols(), std::min(thread_count, fitting),
+  for_tiles(W.value.rows(), W.value.cols(), std::min(single.before(), fitting),
             [&](Index i, Index j, Index rows, Index cols) {
               const MatrixView<T> G(scratch.data() + omp_get_thread_num() * tile_rows * tile_cols, rows, cols,
                                     tile_cols, Order::row_major);
@@ -138,35 +123,34 @@ void update_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule
                                    W.v.data() + at, rule);
               }
             });
-}
-
-template <Real T>
-void backward_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch) {
-  const ScopedThreads single(1);
-  if (!layer.dX.empty()) input_gradient_by_blas<T>(layer, single.before());
-  if (!layer.weight.value.empty()) update_by_blas<T>(layer, rule, scratch, single.before());
-  const Trained<T>& b = layer.bias;
   if (!b.value.empty())
     kernels::bias<T>(layer.dY.data(), layer.dY.ld(), layer.dY.rows(), layer.dY.cols(), b.value.data(), b.m.data(),
                      b.v.data(), rule);
 }
 
-/// A product by strips of its columns; work of by_threads(). A strip of a transposed W (rows of it) is small; one of W
-/// is wide enough for the tiles of the kernel, and there are enough for all threads.
+/// A product by strips of its columns and pieces of the batch; work of by_threads(). A strip of a transposed W (rows of
+/// it) is small; one of W is wide enough for the tiles of the kernel, and there are enough for all threads.
 template <Real T>
 void multiply(const kernels::Product<T>& all, bool transposed, bool shared) {
   const Index parts = 4 * (shared ? omp_get_num_threads() : 1);
   const Index width = transposed ? std::clamp<Index>(all.cols / 16 / 4 * 4, 4, 64)
                                  : std::max<Index>(64, round_up((all.cols + parts - 1) / parts, 16));
-  for_strips((all.cols + width - 1) / width, shared, [&](Index s) {
-    const Index j = s * width;
+  constexpr Index height = kernels::most_samples;
+  const Index strips = (all.cols + width - 1) / width, pieces = (all.batch + height - 1) / height;
+  for_strips(strips * pieces, shared, [&](Index s) {
+    const Index i = s / strips * height, j = s % strips * width;
     kernels::Product<T> strip = all;
+    strip.batch = std::min(height, all.batch - i);
     strip.cols = std::min(width, all.cols - j);
+    strip.X += i * all.ldx;
     strip.W += transposed ? j * all.ldw : j;
     if (all.bias != nullptr) strip.bias += j;
-    if (all.rank > 0) strip.B += j;
-    if (all.mask != nullptr) strip.mask += j;
-    strip.Y += j;
+    if (all.rank > 0) {
+      strip.H += i * all.ldh;
+      strip.B += j;
+    }
+    if (all.mask != nullptr) strip.mask += i * all.ldmask + j;
+    strip.Y += i * all.ldy + j;
     if (transposed)
       kernels::times_transposed<T>(strip);
     else
@@ -204,39 +188,30 @@ template <Real T>
 void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool shared) {
   const Trained<T>&w = layer.weight, &b = layer.bias;
   const Index batch = layer.dY.rows(), out = layer.dY.cols(), in = layer.X.cols();
-  constexpr Index height = 16, cache = 128 << 10;
+  constexpr Index height = kernels::most_updated_rows, cache = 128 << 10;
   // The columns of X stay in the second cache.
-  const Index width = std::max<Index>(64, cache / (batch * static_cast<Index>(sizeof(T))) / 64 * 64);
-  for_strips((out + height - 1) / height, shared, [&](Index s) {
-    const Index first = s * height, rows = std::min(height, out - first);
+  const Index width = std::min(batch > kernels::most_updating ? kernels::most_updated_cols : in,
+                               std::max<Index>(64, cache / (batch * static_cast<Index>(sizeof(T))) / 64 * 64));
+  const Index strips = (out + height - 1) / height, across = (in + width - 1) / width;
+  for_strips(strips * across, shared, [&](Index task) {
+    const Index first = task / across * height, rows = std::min(height, out - first), j = task % across * width;
     const T* dY = layer.dY.data() + first;
-    for (Index j = 0; j < in; j += width) {
-      const Index at = first * w.value.ld() + j;
-      kernels::update<T>({.batch = batch,
-                          .rows = rows,
-                          .cols = std::min(width, in - j),
-                          .dY = dY,
-                          .lddy = layer.dY.ld(),
-                          .X = layer.X.data() + j,
-                          .ldx = layer.X.ld(),
-                          .W = w.value.data() + at,
-                          .m = w.m.data() + at,
-                          .v = w.v.data() + at,
-                          .ldw = w.value.ld(),
-                          .rule = rule});
-    }
-    if (!b.value.empty())
+    const Index at = first * w.value.ld() + j;
+    kernels::update<T>({.batch = batch,
+                        .rows = rows,
+                        .cols = std::min(width, in - j),
+                        .dY = dY,
+                        .lddy = layer.dY.ld(),
+                        .X = layer.X.data() + j,
+                        .ldx = layer.X.ld(),
+                        .W = w.value.data() + at,
+                        .m = w.m.data() + at,
+                        .v = w.v.data() + at,
+                        .ldw = w.value.ld(),
+                        .rule = rule});
+    if (j == 0 && !b.value.empty())
       kernels::bias<T>(dY, layer.dY.ld(), batch, rows, b.value.data() + first, b.m.data() + first, b.v.data() + first,
                        rule);
-  });
-}
-
-template <Real T>
-void backward_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule) {
-  by_threads(layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads, [&](bool shared) {
-    // dX is made of W as it was before: the threads wait for one another between the two.
-    if (!layer.dX.empty()) input_gradient_by_kernels<T>(layer, shared);
-    if (!layer.weight.value.empty()) update_by_kernels<T>(layer, rule, shared);
   });
 }
 
@@ -249,7 +224,8 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
   for (const auto& view : {X, H, B}) require_rows(view);
   require_rows(Y);
   const Index batch = X.rows(), in = X.cols(), out = W.rows();
-  if (batch > small_batch) return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
+  if (W.order() == Order::row_major && by_blas(batch, out, small_forward))
+    return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
   by_threads(batch * in * out > worth_threads, [&](bool shared) {
     multiply<T>({.batch = batch,
                  .in = in,
@@ -275,14 +251,13 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
 }
 
 template <Real T>
-bool HostTraining<T>::gains_by_columns(Index batch, Index out) const {
-  return batch <= small_batch && out >= 64;
+bool HostTraining<T>::gains_by_columns(Index, Index out) const {
+  return out >= 64;
 }
 
 template <Real T>
-Index HostTraining<T>::scratch_size(Index batch, Index, Index) const {
-  if (batch > small_batch) return threads() * tile_rows * tile_cols;
-  return 0;
+Index HostTraining<T>::scratch_size(Index batch, Index out, Index) const {
+  return by_blas(batch, out) ? threads() * tile_rows * tile_cols : 0;
 }
 
 template <Real T>
@@ -291,10 +266,13 @@ void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Opti
   for (const auto& view : {layer.dY, layer.X, layer.dH, layer.A}) require_rows(view);
   if (!layer.weight.value.empty()) require_rows(layer.weight.value);
   const auto rule = rule_of<T>(optimizer, clock);
-  if (layer.dY.rows() > small_batch)
-    backward_by_blas<T>(layer, rule, scratch);
-  else
-    backward_by_kernels<T>(layer, rule);
+  const bool trained = !layer.weight.value.empty(), product = trained && by_blas(layer.dY.rows(), layer.dY.cols());
+  by_threads(layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads, [&](bool shared) {
+    // dX is made of W as it was before: the threads wait for one another between the two.
+    if (!layer.dX.empty()) input_gradient_by_kernels<T>(layer, shared);
+    if (trained && !product) update_by_kernels<T>(layer, rule, shared);
+  });
+  if (product) update_by_blas<T>(layer, rule, scratch);
 }
 
 template <Real T>

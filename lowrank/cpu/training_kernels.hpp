@@ -51,8 +51,12 @@ struct Update {
   Rule<T> rule;
 };
 
-/// The largest batch that update() takes.
+/// The largest batch that times() and times_transposed() take: a larger one goes through them in pieces.
 constexpr Index most_samples = 128;
+
+/// The most rows that update() takes at once, the samples whose sums it forms in registers, and, where there are more
+/// of those, the most columns: the sums then wait in the first cache.
+constexpr Index most_updated_rows = 16, most_updating = 64, most_updated_cols = 256;
 
 /// W by rows: a zero of X spares the reading of a row of W for this sample, and where all samples have one, at all.
 template <Real T>

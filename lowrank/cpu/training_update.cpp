@@ -79,54 +79,80 @@ HWY_INLINE void FollowAll(Size count, T* p, T* m, T* v, const Rule<T>& rule, Gra
   });
 }
 
-/// The samples in which a row has a gradient.
+/// The samples of a piece of the batch in which a row has a gradient.
 template <class T>
 struct Samples {
   Size count = 0;
-  T dY[most_samples];
-  const T* X[most_samples];
+  T dY[most_updating];
+  const T* X[most_updating];
 
-  HWY_INLINE void add(T dy, const T* x) {
-    dY[count] = dy;
-    X[count] = x;
-    count += dy != 0 ? 1 : 0;  // A NaN is not zero.
+  HWY_INLINE void find(const Update<T>& work, Index row, Index first, Index last) {
+    count = 0;
+    for (Index b = first; b < last; ++b) {
+      const T dy = work.dY[b * work.lddy + row];
+      dY[count] = dy;
+      X[count] = work.X + b * work.ldx;
+      count += dy != 0 ? 1 : 0;  // A NaN is not zero.
+    }
   }
 };
 
-/// A row's gradient, and the optimizer on it: V vectors of columns at a time, so that sums of few samples do not wait
-/// for one another.
+/// A row's gradient summed over a piece of the batch: V vectors of columns at a time, so that sums of few samples do
+/// not wait for one another. The sums of the pieces before are in `sums`; after the last piece the optimizer follows
+/// them.
 template <Size V, bool kAdam, bool kPart, class D, class T>
-HWY_INLINE void UpdateTile(D d, const Update<T>& work, const RuleVectors<D>& rule, const Samples<T>& samples, Size at,
-                           Size i, Size n) {
+HWY_INLINE void UpdateTile(D d, const Update<T>& work, const RuleVectors<D>& rule, const Samples<T>& samples,
+                           T* HWY_RESTRICT sums, bool first, bool last, Size at, Size i, Size n) {
   const Size lanes = hn::Lanes(d);
   hn::Vec<D> g[V];
 #pragma GCC unroll 4
-  for (Size v = 0; v < V; ++v) g[v] = hn::Zero(d);
+  for (Size v = 0; v < V; ++v) g[v] = first ? hn::Zero(d) : Load<kPart>(d, sums + i + v * lanes, n);
   for (Size k = 0; k < samples.count; ++k) {
     const auto e = hn::Set(d, samples.dY[k]);
     const T* HWY_RESTRICT x = samples.X[k] + i;
 #pragma GCC unroll 4
     for (Size v = 0; v < V; ++v) g[v] = hn::MulAdd(e, Load<kPart>(d, x + v * lanes, n), g[v]);
   }
+  if (!last) {
+#pragma GCC unroll 4
+    for (Size v = 0; v < V; ++v) Store<kPart>(g[v], d, sums + i + v * lanes, n);
+    return;
+  }
   T *W = work.W + at + i, *m = work.m + at + i, *v2 = work.v + at + i;
 #pragma GCC unroll 4
   for (Size v = 0; v < V; ++v) Follow<kAdam, kPart>(d, g[v], W + v * lanes, m + v * lanes, v2 + v * lanes, rule, n);
+}
+
+/// The columns [begin, end) of one row.
+template <bool kAdam, class D, class T>
+HWY_INLINE void UpdateRow(D d, const Update<T>& work, const RuleVectors<D>& rule, const Samples<T>& samples, T* sums,
+                          bool first, bool last, Size at, Size begin, Size end) {
+  const Size lanes = hn::Lanes(d);
+  Size i = begin;
+  for (; i + 4 * lanes <= end; i += 4 * lanes)
+    UpdateTile<4, kAdam, false>(d, work, rule, samples, sums, first, last, at, i, lanes);
+  ForVectors(i, end, lanes, [&](auto part, Size j, Size n) HWY_ATTR {
+    UpdateTile<1, kAdam, decltype(part)::value>(d, work, rule, samples, sums, first, last, at, j, n);
+  });
 }
 
 template <bool kAdam, class T>
 HWY_INLINE void UpdateStrip(const Update<T>& work) {
   const hn::ScalableTag<T> d;
   const RuleVectors<hn::ScalableTag<T>> rule(d, work.rule);
-  const Size lanes = hn::Lanes(d), cols = static_cast<Size>(work.cols), ldw = static_cast<Size>(work.ldw);
-  for (Index row = 0; row < work.rows; ++row) {
-    Samples<T> samples;
-    for (Index b = 0; b < work.batch; ++b) samples.add(work.dY[b * work.lddy + row], work.X + b * work.ldx);
-    const Size at = static_cast<Size>(row) * ldw;
-    Size i = 0;
-    for (; i + 4 * lanes <= cols; i += 4 * lanes) UpdateTile<4, kAdam, false>(d, work, rule, samples, at, i, lanes);
-    ForVectors(i, cols, lanes, [&](auto part, Size j, Size n) HWY_ATTR {
-      UpdateTile<1, kAdam, decltype(part)::value>(d, work, rule, samples, at, j, n);
-    });
+  const Size cols = static_cast<Size>(work.cols), ldw = static_cast<Size>(work.ldw);
+  // With few samples W, m and v are what there is to read, and that goes fastest along whole rows. With many it is X:
+  // then a few of its columns stay in the first cache for all rows.
+  const Size width = work.batch <= 16 ? std::max<Size>(1, cols) : 4 * hn::Lanes(d);
+  Samples<T> samples[most_updated_rows];
+  T sums[most_updated_rows][most_updated_cols];
+  for (Index from = 0; from == 0 || from < work.batch; from += most_updating) {
+    const Index to = std::min(work.batch, from + most_updating);
+    for (Index row = 0; row < work.rows; ++row) samples[row].find(work, row, from, to);
+    for (Size i = 0; i < cols; i += width)
+      for (Index row = 0; row < work.rows; ++row)
+        UpdateRow<kAdam>(d, work, rule, samples[row], sums[row], from == 0, to == work.batch,
+                         static_cast<Size>(row) * ldw, i, std::min(cols, i + width));
   }
 }
 

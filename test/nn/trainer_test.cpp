@@ -76,7 +76,7 @@ TEST_CASE("steps that are handed to the device as a recording make the same loss
 }
 
 TEST_CASE("small and large batches go different ways to the same numbers") {
-  const Index few = HostTraining<double>::small_batch, many = few + 1;
+  const Index few = HostTraining<double>::small_forward, many = few + 1;
   const TrainingPrimitives<double>& device = host_device().training<double>();
   const Matrix<double> X = samples<double>(many, 30), W = samples<double>(20, 30, 8), b = samples<double>(20, 1, 9);
   Matrix<double> by_kernels(few, 20, Order::row_major), by_blas(many, 20, Order::row_major);
