@@ -198,6 +198,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   double rtol = wish.rtol;
   for (int i = 0; i < tightenings && missed() && method != "exact"; ++i) {
     rtol *= 0.95 * wish.rtol / svd.certificate.relative_error;
+    if (method == "krylov") svd.reason += "; subspace iteration for what block Krylov missed";
     again(SvdMethod::randomized, {{.rtol = rtol}, input.norm, options});
   }
   if (missed() && method != "exact" && options.method == SvdMethod::automatic)
