@@ -120,9 +120,6 @@ void CopyInStrips(const S* HWY_RESTRICT from, Index n, T* HWY_RESTRICT to, Index
   std::fill(to + (n - whole), to + kSums, T(0));
 }
 
-void CopyRunFF(const float* from, Index n, float* to) { CopyRun(from, n, to); }
-void CopyRunDD(const double* from, Index n, double* to) { CopyRun(from, n, to); }
-void CopyRunDF(const double* from, Index n, float* to) { CopyRun(from, n, to); }
 void StripsFF(const float* from, Index n, float* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
 void StripsDD(const double* from, Index n, double* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
 void StripsDF(const double* from, Index n, float* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
@@ -146,9 +143,6 @@ namespace lowrank::panel {
 HWY_EXPORT(StripF32);
 HWY_EXPORT(StripF64);
 HWY_EXPORT(StripMixed);
-HWY_EXPORT(CopyRunFF);
-HWY_EXPORT(CopyRunDD);
-HWY_EXPORT(CopyRunDF);
 HWY_EXPORT(StripsFF);
 HWY_EXPORT(StripsDD);
 HWY_EXPORT(StripsDF);
@@ -169,10 +163,6 @@ void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, co
                     Index ldc) {
   HWY_DYNAMIC_DISPATCH(StripMixed)(vectors, a, a_row, a_col, x, depth, c, ldc);
 }
-
-void copy_run(const float* from, Index n, float* to) { HWY_DYNAMIC_DISPATCH(CopyRunFF)(from, n, to); }
-void copy_run(const double* from, Index n, double* to) { HWY_DYNAMIC_DISPATCH(CopyRunDD)(from, n, to); }
-void copy_run(const double* from, Index n, float* to) { HWY_DYNAMIC_DISPATCH(CopyRunDF)(from, n, to); }
 
 void copy_in_strips(const float* from, Index n, float* to, Index pitch) {
   HWY_DYNAMIC_DISPATCH(StripsFF)(from, n, to, pitch);

@@ -22,12 +22,8 @@ void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, co
 void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
                     Index ldc);
 
-/// to ← from, n entries, converted where the types differ.
-void copy_run(const float* from, Index n, float* to);
-void copy_run(const double* from, Index n, double* to);
-void copy_run(const double* from, Index n, float* to);
-
-/// The same cut in strips: entry i goes to to[i / strip·pitch + i % strip], and zeros fill the last strip.
+/// n entries, converted where the types differ, cut in strips: entry i goes to to[i / strip·pitch + i % strip], and
+/// zeros fill the last strip.
 void copy_in_strips(const float* from, Index n, float* to, Index pitch);
 void copy_in_strips(const double* from, Index n, double* to, Index pitch);
 void copy_in_strips(const double* from, Index n, float* to, Index pitch);

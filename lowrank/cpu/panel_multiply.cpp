@@ -56,7 +56,7 @@ Index second_level_cache() {
 template <Real T>
 constexpr Index kLineOf = 64 / sizeof(T);
 
-/// A strip of A by rows: straight from A's memory where it is whole and of the right type, else copied.
+/// A strip of A by rows: where it lies if it is whole, else a copy with zeros below.
 template <Real S>
 class RowStrip {
  public:
@@ -69,7 +69,7 @@ class RowStrip {
       row_step = A.ld();
       return;
     }
-    for (Index i = 0; i < A.rows(); ++i) panel::copy_run(A.data() + i * A.ld(), A.cols(), copy_.data() + i * pitch_);
+    for (Index i = 0; i < A.rows(); ++i) std::copy_n(A.data() + i * A.ld(), A.cols(), copy_.data() + i * pitch_);
     for (Index i = A.rows(); i < height_; ++i) std::fill_n(copy_.data() + i * pitch_, A.cols(), S(0));
     data = copy_.data();
     row_step = pitch_;
@@ -162,7 +162,7 @@ Index block_rows(Index m, Index most, Index strip) {
   return round_up((m + enough - 1) / enough, strip);
 }
 
-/// Rows of X times sums: one panel's columns, packed.
+/// A panel, packed for the kernels.
 template <Real T>
 struct PackedPanel {
   PackedPanel(MatrixView<const T> X, const panel::Shape& shape)

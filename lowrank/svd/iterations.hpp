@@ -19,6 +19,12 @@ struct Handover {
 /// Relative errors for which products in float are as good as any: well above float's rounding.
 constexpr double kFloatsReach = 1e-3;
 
+/// Into `result`: the `count` leading triplets of op(A) on an orthonormal basis X whose image is op(A)·X = Y·core, from
+/// the SVD of the core; op(A) is Aᵀ where `adjoint`.
+template <Real T>
+void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const ThinSvd<double>& core, Index count, bool adjoint,
+                   MethodResult<T>& result);
+
 /// Randomized subspace iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4) in half-steps, each of which is one
 /// product, one orthonormalization and one look at the Ritz values.
 template <Real T>

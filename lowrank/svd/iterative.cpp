@@ -19,6 +19,16 @@ Matrix<T> rotated(MatrixView<const T> Q, const Matrix<double>& rotation, Index c
   return product<T>(Q, from_double<T>(rotation.left_cols(count), Q.device()));
 }
 
+template <Real T>
+void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const ThinSvd<double>& core, Index count, bool adjoint,
+                   MethodResult<T>& result) {
+  Matrix<T> here = rotated<T>(X, core.V, count), there = rotated<T>(Y, core.U, count);
+  result.U = std::move(adjoint ? here : there);
+  result.V = std::move(adjoint ? there : here);
+  for (Index i = 0; i < count; ++i) result.S.push_back(static_cast<T>(core.S[static_cast<std::size_t>(i)]));
+  result.exact_on_left = adjoint;
+}
+
 namespace {
 
 /// Whether the wish may be for an error within float's reach, and the entries lie in its range.
@@ -85,6 +95,10 @@ MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& inp
 
 template Matrix<float> rotated(MatrixView<const float>, const Matrix<double>&, Index);
 template Matrix<double> rotated(MatrixView<const double>, const Matrix<double>&, Index);
+template void take_triplets(MatrixView<const float>, MatrixView<const float>, const ThinSvd<double>&, Index, bool,
+                            MethodResult<float>&);
+template void take_triplets(MatrixView<const double>, MatrixView<const double>, const ThinSvd<double>&, Index, bool,
+                            MethodResult<double>&);
 template MethodResult<float> randomized_method(const LinearOperator<float>&, const MethodInput&, Index);
 template MethodResult<double> randomized_method(const LinearOperator<double>&, const MethodInput&, Index);
 template MethodResult<float> krylov_method(const LinearOperator<float>&, const MethodInput&, Index);

@@ -90,15 +90,9 @@ void BlockKrylov<T>::judge() {
 
 template <Real T>
 void BlockKrylov<T>::finish(MethodResult<T>& result) const {
-  const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(from_->core));
-  const Index k = std::min(verdict_.rank, from_->basis.cols());
-  Matrix<T> here = rotated<T>(from_->basis.view(), ritz.V, k), there = rotated<T>(to_->basis.view(), ritz.U, k);
-  const bool adjoint = from_ == &left_;
-  result.U = std::move(adjoint ? here : there);
-  result.V = std::move(adjoint ? there : here);
-  for (Index i = 0; i < k; ++i) result.S.push_back(static_cast<T>(ritz.S[static_cast<std::size_t>(i)]));
+  take_triplets<T>(from_->basis.view(), to_->basis.view(), thin_svd<double>(MatrixView<const double>(from_->core)),
+                   std::min(verdict_.rank, from_->basis.cols()), from_ == &left_, result);
   result.converged = verdict_.settled;
-  result.exact_on_left = adjoint;
 }
 
 template <Real T>

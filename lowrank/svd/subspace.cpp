@@ -74,17 +74,10 @@ bool SubspaceIteration<T>::run(Index products) {
   }
 }
 
-/// U and V are the two bases rotated to the Ritz vectors.
 template <Real T>
 void SubspaceIteration<T>::finish(MethodResult<T>& result) const {
-  const ThinSvd<double> core = thin_svd<double>(R_);
-  const Index k = std::min(verdict_.rank, width_);
-  Matrix<T> left = rotated<T>(Y_, core.U, k), right = rotated<T>(X_, core.V, k);
-  result.U = std::move(adjoint_ ? right : left);
-  result.V = std::move(adjoint_ ? left : right);
-  for (Index i = 0; i < k; ++i) result.S.push_back(static_cast<T>(core.S[static_cast<std::size_t>(i)]));
+  take_triplets<T>(X_, Y_, thin_svd<double>(R_), std::min(verdict_.rank, width_), adjoint_, result);
   result.converged = verdict_.settled;
-  result.exact_on_left = adjoint_;
 }
 
 template <Real T>
