@@ -9,7 +9,8 @@
 /// samples, the losses) lives on the device, so that a device may run many steps without the host.
 ///
 /// Shapes: weights [out, in] by rows, biases [out, 1], batches by rows: X [batch, in], Y [batch, out]. Views must be
-/// row-major (a column-major view is passed transposed). No function allocates: scratch memory is handed in.
+/// row-major (a column-major view is passed transposed); weights may be column-major where gains_by_columns() says so.
+/// No function allocates: scratch memory is handed in.
 
 namespace lowrank {
 
@@ -75,21 +76,20 @@ class TrainingPrimitives {
                       std::int32_t* labels) const = 0;
 
   /// Y = f(alpha·X·Wᵀ + b + H·Bᵀ); b [out, 1], H [batch, r] and B [r, out] (by rows, so transposed) may be empty.
-  /// 2·batch·out·in flops; W is read once where the batch is small. W may be column-major where gains_by_columns() says
-  /// so: zeros of X then cost nothing.
+  /// 2·batch·out·in flops; W is read once where the batch is small. Zeros of X cost nothing where W is column-major.
   virtual void linear_forward(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
                               MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) const = 0;
 
-  /// Whether linear_forward is faster for a column-major W [out, in] where X, of up to `batch` samples, comes from
-  /// ReLU.
+  /// Whether a column-major W [out, in], with its moments in the same order, makes a layer faster whose X, of up to
+  /// `batch` samples, comes from ReLU.
   virtual bool gains_by_columns([[maybe_unused]] Index batch, [[maybe_unused]] Index out) const { return false; }
 
   /// Scalars of T that linear_backward and update need as scratch for this shape.
   virtual Index scratch_size(Index batch, Index out, Index in) const = 0;
 
-  /// See LinearBackward; a frozen W may be column-major as in linear_forward, and zeros of X then cost nothing. For
-  /// small batches one sweep reads and writes W, m and v once, after one that reads W for dX; the gradient of W exists
-  /// only in registers, and zeros of dY cost nothing. 4·batch·out·in flops at most.
+  /// See LinearBackward. For small batches one sweep reads and writes W, m and v once, after one that reads W for dX
+  /// (where W is column-major the same one); the gradient of W exists only in registers, and zeros of dY cost nothing
+  /// (where W is column-major those of X). 4·batch·out·in flops at most.
   virtual void linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer, const TrainingClock* clock,
                                std::span<T> scratch) const = 0;
 

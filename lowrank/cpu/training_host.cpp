@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/flush_subnormals.hpp>
 #include <lowrank/cpu/host_training.hpp>
+#include <lowrank/cpu/training_blas.hpp>
 #include <lowrank/cpu/training_kernels.hpp>
 #include <stdexcept>
 
-// The linear layers on the CPU: how their work is cut into strips, and the way through BLAS.
+// The linear layers on the CPU: how their work is cut into strips for the kernels.
 
 namespace lowrank {
 namespace {
@@ -63,69 +63,68 @@ kernels::Rule<T> rule_of(const Optimizer& optimizer, const TrainingClock* clock)
 
 Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
-/// The sides of the tiles that go through BLAS. Each is computed by one thread with OpenBLAS set to one: threads of two
-/// pools would fight for the cores, and the bits would depend on their number.
-constexpr Index tile_rows = 256, tile_cols = 1024;
-
-/// task(i, j, rows, cols) for each tile of an m×n matrix.
-template <class Task>
-void for_tiles(Index m, Index n, int thread_count, const Task& task) {
-#pragma omp parallel for schedule(dynamic, 1) collapse(2) num_threads(thread_count)
-  for (Index i = 0; i < m; i += tile_rows)
-    for (Index j = 0; j < n; j += tile_cols) {
-      const FlushSubnormals flush;
-      task(i, j, std::min(tile_rows, m - i), std::min(tile_cols, n - j));
-    }
+/// The rows [first, first + rows) and the columns [col, col + cols) of the parameters by the kernels.
+template <Real T>
+void update_strip(const Following<T>& work, const kernels::Rule<T>& rule, Index first, Index rows, Index col,
+                  Index cols) {
+  const Trained<T>& W = work.parameters;
+  const Index at = first * W.value.ld() + col;
+  kernels::update<T>({.batch = work.L.rows(),
+                      .rows = rows,
+                      .cols = cols,
+                      .dY = work.L.data() + first,
+                      .lddy = work.L.ld(),
+                      .X = work.R.data() + col,
+                      .ldx = work.R.ld(),
+                      .W = W.value.data() + at,
+                      .m = W.m.data() + at,
+                      .v = W.v.data() + at,
+                      .ldw = W.value.ld(),
+                      .rule = rule});
 }
 
-/// C = alpha·A·B + beta·C for row-major C and A or B of either order.
+/// The parameters follow by the kernels; work of by_threads().
 template <Real T>
-void gemm(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
-  const auto flag = [](const MatrixView<const T>& X) {
-    return X.order() == Order::row_major ? CblasNoTrans : CblasTrans;
-  };
-  blas::gemm(CblasRowMajor, flag(A), flag(B), blas_int(C.rows()), blas_int(C.cols()), blas_int(A.cols()), alpha,
-             A.data(), blas_int(A.ld()), B.data(), blas_int(B.ld()), beta, C.data(), blas_int(C.ld()));
-}
-
-template <Real T>
-void forward_by_blas(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
-                     MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) {
-  const ScopedThreads single(1);
-  for_tiles(Y.rows(), Y.cols(), single.before(), [&](Index i, Index j, Index rows, Index cols) {
-    const MatrixView<T> part = Y.block(i, j, rows, cols);
-    gemm<T>(alpha, X.middle_rows(i, rows), W.middle_rows(j, cols).transposed(), T(0), part);
-    if (!H.empty()) gemm<T>(T(1), H.middle_rows(i, rows), B.middle_cols(j, cols), T(1), part);
-    for (Index r = 0; r < rows; ++r) {
-      T* y = part.data() + r * part.ld();
-      if (!b.empty())
-        for (Index c = 0; c < cols; ++c) y[c] += b.data()[j + c];
-      if (f == Activation::relu)
-        for (Index c = 0; c < cols; ++c) y[c] = y[c] < T(0) ? T(0) : y[c];
-    }
+void update_by_kernels(const Following<T>& work, const kernels::Rule<T>& rule, bool shared) {
+  const Index batch = work.L.rows(), all_rows = work.L.cols(), all_cols = work.R.cols();
+  constexpr Index height = kernels::most_updated_rows, cache = 128 << 10;
+  // The columns of R stay in the second cache.
+  const Index width = std::min(batch > kernels::most_updating ? kernels::most_updated_cols : all_cols,
+                               std::max<Index>(64, cache / (batch * static_cast<Index>(sizeof(T))) / 64 * 64));
+  const Index strips = (all_rows + height - 1) / height, across = (all_cols + width - 1) / width;
+  for_strips(strips * across, shared, [&](Index task) {
+    const Index first = task / across * height, col = task % across * width;
+    update_strip(work, rule, first, std::min(height, all_rows - first), col, std::min(width, all_cols - col));
   });
 }
 
-/// W follows dYᵀ·X, formed tile by tile: the optimizer reads it while it is in the thread's cache.
 template <Real T>
-void update_by_blas(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::span<T> scratch) {
-  const ScopedThreads single(1);
-  const Trained<T>&W = layer.weight, &b = layer.bias;
-  const int fitting = static_cast<int>(static_cast<Index>(scratch.size()) / (tile_rows * tile_cols));
-  for_tiles(W.value.rows(), W.value.cols(), std::min(single.before(), fitting),
-            [&](Index i, Index j, Index rows, Index cols) {
-              const MatrixView<T> G(scratch.data() + omp_get_thread_num() * tile_rows * tile_cols, rows, cols,
-                                    tile_cols, Order::row_major);
-              gemm<T>(T(1), layer.dY.middle_cols(i, rows).transposed(), layer.X.middle_cols(j, cols), T(0), G);
-              for (Index r = 0; r < rows; ++r) {
-                const Index at = (i + r) * W.value.ld() + j;
-                kernels::follow<T>(G.data() + r * tile_cols, cols, W.value.data() + at, W.m.data() + at,
-                                   W.v.data() + at, rule);
-              }
-            });
+void update_bias(const LinearBackward<T>& layer, const kernels::Rule<T>& rule) {
+  const Trained<T>& b = layer.bias;
   if (!b.value.empty())
     kernels::bias<T>(layer.dY.data(), layer.dY.ld(), layer.dY.rows(), layer.dY.cols(), b.value.data(), b.m.data(),
                      b.v.data(), rule);
+}
+
+/// Some columns and samples of a product.
+template <Real T>
+void multiply_part(const kernels::Product<T>& all, bool transposed, Index sample, Index col, Index cols) {
+  kernels::Product<T> part = all;
+  part.batch = std::min(kernels::most_samples, all.batch - sample);
+  part.cols = cols;
+  part.X += sample * all.ldx;
+  part.W += transposed ? col * all.ldw : col;
+  if (all.bias != nullptr) part.bias += col;
+  if (all.rank > 0) {
+    part.H += sample * all.ldh;
+    part.B += col;
+  }
+  if (all.mask != nullptr) part.mask += sample * all.ldmask + col;
+  part.Y += sample * all.ldy + col;
+  if (transposed)
+    kernels::times_transposed<T>(part);
+  else
+    kernels::times<T>(part);
 }
 
 /// A product by strips of its columns and pieces of the batch; work of by_threads(). A strip of a transposed W (rows of
@@ -138,80 +137,48 @@ void multiply(const kernels::Product<T>& all, bool transposed, bool shared) {
   constexpr Index height = kernels::most_samples;
   const Index strips = (all.cols + width - 1) / width, pieces = (all.batch + height - 1) / height;
   for_strips(strips * pieces, shared, [&](Index s) {
-    const Index i = s / strips * height, j = s % strips * width;
-    kernels::Product<T> strip = all;
-    strip.batch = std::min(height, all.batch - i);
-    strip.cols = std::min(width, all.cols - j);
-    strip.X += i * all.ldx;
-    strip.W += transposed ? j * all.ldw : j;
-    if (all.bias != nullptr) strip.bias += j;
-    if (all.rank > 0) {
-      strip.H += i * all.ldh;
-      strip.B += j;
-    }
-    if (all.mask != nullptr) strip.mask += i * all.ldmask + j;
-    strip.Y += i * all.ldy + j;
-    if (transposed)
-      kernels::times_transposed<T>(strip);
-    else
-      kernels::times<T>(strip);
+    const Index col = s % strips * width;
+    multiply_part(all, transposed, s / strips * height, col, std::min(width, all.cols - col));
   });
 }
 
-/// dX = (dY·W + dH·A) ∘ f'(X); work of by_threads().
+/// dX = (dY·W + dH·A) ∘ f'(X).
 template <Real T>
-void input_gradient_by_kernels(const LinearBackward<T>& layer, bool shared) {
-  multiply<T>({.batch = layer.dX.rows(),
-               .in = layer.dY.cols(),
-               .cols = layer.dX.cols(),
-               .rank = layer.dH.cols(),
-               .alpha = T(1),
-               .X = layer.dY.data(),
-               .ldx = layer.dY.ld(),
-               .W = layer.W.data(),
-               .ldw = layer.W.ld(),
-               .bias = nullptr,
-               .H = layer.dH.data(),
-               .ldh = layer.dH.ld(),
-               .B = layer.A.data(),
-               .ldb = layer.A.ld(),
-               .relu = false,
-               .mask = layer.input == Activation::relu ? layer.X.data() : nullptr,
-               .ldmask = layer.X.ld(),
-               .Y = layer.dX.data(),
-               .ldy = layer.dX.ld()},
-              layer.W.order() == Order::col_major, shared);
+kernels::Product<T> input_gradient(const LinearBackward<T>& layer) {
+  return {.batch = layer.dX.rows(),
+          .in = layer.dY.cols(),
+          .cols = layer.dX.cols(),
+          .rank = layer.dH.cols(),
+          .alpha = T(1),
+          .X = layer.dY.data(),
+          .ldx = layer.dY.ld(),
+          .W = layer.W.data(),
+          .ldw = layer.W.ld(),
+          .bias = nullptr,
+          .H = layer.dH.data(),
+          .ldh = layer.dH.ld(),
+          .B = layer.A.data(),
+          .ldb = layer.A.ld(),
+          .relu = false,
+          .mask = layer.input == Activation::relu ? layer.X.data() : nullptr,
+          .ldmask = layer.X.ld(),
+          .Y = layer.dX.data(),
+          .ldy = layer.dX.ld()};
 }
 
-/// W and b follow their gradients; work of by_threads().
+/// dX and the update for W by columns: a row of Wᵀ gives one column of dX and follows a gradient of its own, so that it
+/// is read once for both. Work of by_threads().
 template <Real T>
-void update_by_kernels(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool shared) {
-  const Trained<T>&w = layer.weight, &b = layer.bias;
-  const Index batch = layer.dY.rows(), out = layer.dY.cols(), in = layer.X.cols();
-  constexpr Index height = kernels::most_updated_rows, cache = 128 << 10;
-  // The columns of X stay in the second cache.
-  const Index width = std::min(batch > kernels::most_updating ? kernels::most_updated_cols : in,
-                               std::max<Index>(64, cache / (batch * static_cast<Index>(sizeof(T))) / 64 * 64));
-  const Index strips = (out + height - 1) / height, across = (in + width - 1) / width;
-  for_strips(strips * across, shared, [&](Index task) {
-    const Index first = task / across * height, rows = std::min(height, out - first), j = task % across * width;
-    const T* dY = layer.dY.data() + first;
-    const Index at = first * w.value.ld() + j;
-    kernels::update<T>({.batch = batch,
-                        .rows = rows,
-                        .cols = std::min(width, in - j),
-                        .dY = dY,
-                        .lddy = layer.dY.ld(),
-                        .X = layer.X.data() + j,
-                        .ldx = layer.X.ld(),
-                        .W = w.value.data() + at,
-                        .m = w.m.data() + at,
-                        .v = w.v.data() + at,
-                        .ldw = w.value.ld(),
-                        .rule = rule});
-    if (j == 0 && !b.value.empty())
-      kernels::bias<T>(dY, layer.dY.ld(), batch, rows, b.value.data() + first, b.m.data() + first, b.v.data() + first,
-                       rule);
+void backward_by_columns(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool shared) {
+  const Following<T> work(layer);
+  const kernels::Product<T> product = input_gradient(layer);
+  const Index in = layer.X.cols(), out = layer.dY.cols(), batch = layer.dY.rows();
+  constexpr Index height = kernels::most_updated_rows;
+  for_strips((in + height - 1) / height, shared, [&](Index task) {
+    const Index first = task * height, rows = std::min(height, in - first);
+    for (Index sample = 0; sample < batch; sample += kernels::most_samples)
+      multiply_part(product, true, sample, first, rows);
+    update_strip(work, rule, first, rows, Index(0), out);
   });
 }
 
@@ -256,23 +223,26 @@ bool HostTraining<T>::gains_by_columns(Index, Index out) const {
 }
 
 template <Real T>
-Index HostTraining<T>::scratch_size(Index batch, Index out, Index) const {
-  return by_blas(batch, out) ? threads() * tile_rows * tile_cols : 0;
+Index HostTraining<T>::scratch_size(Index batch, Index out, Index in) const {
+  return by_blas(batch, std::max(out, in)) ? threads() * kTrainingTile : 0;
 }
 
 template <Real T>
 void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer,
                                       const TrainingClock* clock, std::span<T> scratch) const {
   for (const auto& view : {layer.dY, layer.X, layer.dH, layer.A}) require_rows(view);
-  if (!layer.weight.value.empty()) require_rows(layer.weight.value);
   const auto rule = rule_of<T>(optimizer, clock);
-  const bool trained = !layer.weight.value.empty(), product = trained && by_blas(layer.dY.rows(), layer.dY.cols());
+  const bool trained = !layer.weight.value.empty(), by_columns = layer.W.order() == Order::col_major;
+  const bool blas = trained && by_blas(layer.dY.rows(), by_columns ? layer.X.cols() : layer.dY.cols());
+  const bool together = trained && by_columns && !blas && !layer.dX.empty();
   by_threads(layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads, [&](bool shared) {
+    if (together) return backward_by_columns<T>(layer, rule, shared);
     // dX is made of W as it was before: the threads wait for one another between the two.
-    if (!layer.dX.empty()) input_gradient_by_kernels<T>(layer, shared);
-    if (trained && !product) update_by_kernels<T>(layer, rule, shared);
+    if (!layer.dX.empty()) multiply<T>(input_gradient(layer), by_columns, shared);
+    if (trained && !blas) update_by_kernels<T>(Following<T>(layer), rule, shared);
   });
-  if (product) update_by_blas<T>(layer, rule, scratch);
+  if (blas) update_by_blas<T>(Following<T>(layer), rule, scratch);
+  if (trained) update_bias<T>(layer, rule);
 }
 
 template <Real T>

@@ -31,12 +31,12 @@ struct RuleVectors {
         epsilon(hn::Set(d, rule.epsilon)) {}
 };
 
-/// a/(√v·root + epsilon). For float on x86 the division and the root are estimates with one step of Newton's method,
-/// within a few units of the last place: the exact instructions are slower than the memory. v = 0 counts as the
-/// smallest normal number.
+/// a/(√v·root + epsilon). For float with AVX-512 the division and the root are estimates with one step of Newton's
+/// method, within a few units of the last place: the exact instructions are slower than the memory. v = 0 counts as the
+/// smallest normal number. With AVX2 the exact ones are the faster: 3.1 against 4.4 ns for 8 entries and five samples.
 template <class D>
 HWY_INLINE hn::Vec<D> OverRoot([[maybe_unused]] D d, hn::Vec<D> a, hn::Vec<D> v, const RuleVectors<D>& rule) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
   if constexpr (std::is_same_v<hn::TFromD<D>, float>) {
     v = hn::Max(v, hn::Set(d, std::numeric_limits<float>::min()));
     auto y = hn::ApproximateReciprocalSqrt(v);

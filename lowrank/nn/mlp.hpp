@@ -11,7 +11,7 @@ namespace lowrank {
 template <Real T>
 struct Linear {
   std::string name;
-  Matrix<T> weight;  ///< [out, in], by rows
+  Matrix<T> weight;  ///< [out, in], by rows; while it is trained it may lie by columns
   Matrix<T> bias;    ///< [out, 1]
 
   Index in() const { return weight.cols(); }

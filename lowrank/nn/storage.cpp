@@ -7,14 +7,30 @@
 
 namespace lowrank {
 
+namespace {
+
+template <Real T>
+Matrix<T> padded(Index rows, Index cols, Order order, Device& device) {
+  constexpr Index line = 64 / sizeof(T);
+  const bool by_rows = order == Order::row_major;
+  const Index count = by_rows ? rows : cols, length = by_rows ? cols : rows;
+  const Index ld = std::max<Index>(1, (length + line - 1) / line) * line;
+  std::shared_ptr<void> memory = device.allocate(checked_product(checked_product(count, ld), sizeof(T)));
+  T* data = static_cast<T*>(memory.get());
+  fill<T>(MatrixView<T>(data, count, ld, ld, Order::row_major, device), T(0));
+  return Matrix<T>(std::move(memory), MatrixView<T>(data, rows, cols, ld, order, device));
+}
+
+}  // namespace
+
 template <Real T>
 Matrix<T> padded_rows(Index rows, Index cols, Device& device) {
-  constexpr Index line = 64 / sizeof(T);
-  const Index ld = std::max<Index>(1, (cols + line - 1) / line) * line;
-  std::shared_ptr<void> memory = device.allocate(checked_product(checked_product(rows, ld), sizeof(T)));
-  T* data = static_cast<T*>(memory.get());
-  fill<T>(MatrixView<T>(data, rows, ld, ld, Order::row_major, device), T(0));
-  return Matrix<T>(std::move(memory), MatrixView<T>(data, rows, cols, ld, Order::row_major, device));
+  return padded<T>(rows, cols, Order::row_major, device);
+}
+
+template <Real T>
+Matrix<T> padded_columns(Index rows, Index cols, Device& device) {
+  return padded<T>(rows, cols, Order::col_major, device);
 }
 
 template <Real T>
@@ -46,9 +62,10 @@ void Digest::add(const void* data, Index bytes) {
 
 std::string Digest::text() const { return fmt::format("{:016x}", state_); }
 
-#define LOWRANK_INSTANTIATE(T)                              \
-  template Matrix<T> padded_rows<T>(Index, Index, Device&); \
-  template Matrix<T> to_host<T>(MatrixView<const T>);       \
+#define LOWRANK_INSTANTIATE(T)                                 \
+  template Matrix<T> padded_rows<T>(Index, Index, Device&);    \
+  template Matrix<T> padded_columns<T>(Index, Index, Device&); \
+  template Matrix<T> to_host<T>(MatrixView<const T>);          \
   template void from_host<T>(const T*, MatrixView<T>);
 LOWRANK_INSTANTIATE(float)
 LOWRANK_INSTANTIATE(double)

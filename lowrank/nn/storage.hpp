@@ -9,6 +9,9 @@ namespace lowrank {
 /// A row-major matrix whose rows begin at multiples of 64 bytes, filled with zeros.
 template <Real T>
 Matrix<T> padded_rows(Index rows, Index cols, Device& device);
+/// The same with columns.
+template <Real T>
+Matrix<T> padded_columns(Index rows, Index cols, Device& device);
 
 /// The entries, row by row without gaps, on the host.
 template <Real T>

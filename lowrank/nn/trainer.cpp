@@ -221,9 +221,14 @@ RandomSource replayed(const std::string& path, const TrainingProgress& progress)
   }
 }
 
+/// Moments are laid out as the step wants them.
 template <Real T>
-void take_over(std::vector<Linear<T>>& to, std::vector<Linear<T>>&& from) {
-  if (to.size() == from.size()) to = std::move(from);
+void take_over(std::vector<Linear<T>>& to, const std::vector<Linear<T>>& from) {
+  if (to.size() != from.size()) return;
+  for (std::size_t l = 0; l < to.size(); ++l) {
+    copy<T>(from[l].weight, to[l].weight);
+    copy<T>(from[l].bias, to[l].bias);
+  }
 }
 
 }  // namespace
@@ -254,8 +259,8 @@ TrainResult resume(const std::string& checkpoint, Mlp<T>& mlp, const Dataset& da
   }
   check_data(mlp, data);
   FullStep<T> step(mlp, std::min(state.progress.batch, data.size()), state.progress.optimizer.rule);
-  take_over(step.m(), std::move(state.m));
-  take_over(step.v(), std::move(state.v));
+  take_over(step.m(), state.m);
+  take_over(step.v(), state.v);
   return train_from(mlp, step, data, random, std::move(state.progress), options);
 }
 

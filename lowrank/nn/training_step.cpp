@@ -10,8 +10,9 @@ template <Real T>
 std::vector<Linear<T>> zeros_like(const Mlp<T>& mlp) {
   std::vector<Linear<T>> zeros;
   for (const Linear<T>& layer : mlp.layers()) {
+    const auto padded = layer.weight.order() == Order::row_major ? padded_rows<T> : padded_columns<T>;
     zeros.push_back(
-        {layer.name, padded_rows<T>(layer.out(), layer.in(), mlp.device()), Matrix<T>(layer.out(), 1, mlp.device())});
+        {layer.name, padded(layer.out(), layer.in(), mlp.device()), Matrix<T>(layer.out(), 1, mlp.device())});
     fill<T>(zeros.back().bias, T(0));
   }
   return zeros;
@@ -33,6 +34,7 @@ std::span<T> TrainingStep<T>::scratch() {
 
 template <Real T>
 FullStep<T>::FullStep(Mlp<T>& mlp, Index most, UpdateRule rule) : TrainingStep<T>(mlp, nullptr, most), trained_(&mlp) {
+  hold_by_columns(most);
   if (rule == UpdateRule::adam) {
     m_ = zeros_like(mlp);
     v_ = zeros_like(mlp);
@@ -40,6 +42,29 @@ FullStep<T>::FullStep(Mlp<T>& mlp, Index most, UpdateRule rule) : TrainingStep<T
   for (const Linear<T>& layer : mlp.layers())
     this->reserve_scratch(this->device().scratch_size(most, layer.out(), layer.in()));
   this->scratch();
+}
+
+template <Real T>
+FullStep<T>::~FullStep() {
+  for (std::size_t l = 0; l < by_rows_.size(); ++l) {
+    if (by_rows_[l].empty()) continue;
+    Matrix<T>& weight = trained_->layers()[l].weight;
+    copy<T>(weight, by_rows_[l]);
+    weight = std::move(by_rows_[l]);
+  }
+}
+
+template <Real T>
+void FullStep<T>::hold_by_columns(Index most) {
+  for (std::size_t l = 0; l < trained_->layers().size(); ++l) {
+    Matrix<T>& weight = trained_->layers()[l].weight;
+    by_rows_.emplace_back();
+    // The input of the first layer does not come from ReLU.
+    if (l == 0 || !this->device().gains_by_columns(most, weight.rows())) continue;
+    Matrix<T> turned = padded_columns<T>(weight.rows(), weight.cols(), weight.device());
+    copy<T>(weight, turned);
+    by_rows_.back() = std::exchange(weight, std::move(turned));
+  }
 }
 
 template <Real T>

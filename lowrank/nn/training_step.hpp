@@ -39,11 +39,15 @@ class TrainingStep {
   Index wanted_ = 0;
 };
 
-/// All parameters of a network are trained.
+/// All parameters of a network are trained. As long as the step lives, weights beneath ReLU are held by columns where
+/// the device gains by it; then they are by rows again.
 template <Real T>
 class FullStep final : public TrainingStep<T> {
  public:
   FullStep(Mlp<T>& mlp, Index most, UpdateRule rule);
+  ~FullStep() override;
+  FullStep(const FullStep&) = delete;
+  FullStep& operator=(const FullStep&) = delete;
   void backward(Index n, const Optimizer& optimizer, const TrainingClock* clock) override;
   bool finite() const override;
 
@@ -52,7 +56,10 @@ class FullStep final : public TrainingStep<T> {
   std::vector<Linear<T>>& v() { return v_; }
 
  private:
+  void hold_by_columns(Index most);
+
   Mlp<T>* trained_;
+  std::vector<Matrix<T>> by_rows_;  // where the weights return to, of those that are held by columns
   std::vector<Linear<T>> m_, v_;
 };
 

@@ -94,20 +94,17 @@ void drop_half(Matrix<T>& values) {
   from_host<T>(here.data(), values);
 }
 
-/// The same entries by columns.
 template <Real T>
-struct ByColumns {
-  explicit ByColumns(const Matrix<T>& W) : rows(padded_rows<T>(W.cols(), W.rows(), check::device())) {
-    copy<T>(W.view().transposed(), rows);
-  }
-  MatrixView<const T> view() const { return rows.view().transposed(); }
-  Matrix<T> rows;
-};
+Matrix<T> in_columns(const Matrix<T>& W) {
+  Matrix<T> columns = padded_columns<T>(W.rows(), W.cols(), check::device());
+  copy<T>(W, columns);
+  return columns;
+}
 
 template <Real T>
 double forward_error(Case<T>& there, Activation f, bool by_columns = false) {
   const TrainingPrimitives<T>& device = check::device().training<T>();
-  const ByColumns<T> columns(there.W);
+  const Matrix<T> columns = in_columns(there.W);
   device.linear_forward(T(0.5), there.X, by_columns ? columns.view() : there.W.view(), Case<T>::column(there.b),
                         there.H, there.B, f, there.Y);
   const Case<T> c(there);
@@ -144,10 +141,15 @@ double backward_error(Case<T>& there, const Optimizer& optimizer, bool trained, 
   const Case<T> before(there);
   const Matrix<T>&W = before.W, &m = before.mW, &v = before.vW, &b = before.b, &mb = before.mb, &vb = before.vb;
   Aside<T> aside(4, there);
-  const ByColumns<T> columns(there.W);
-  LinearBackward<T> layer{.dY = there.dY, .X = there.X, .W = by_columns ? columns.view() : there.W.view()};
+  const std::array<Matrix<T>*, 3> by_rows{&there.W, &there.mW, &there.vW};
+  std::vector<Matrix<T>> columns;
+  for (Matrix<T>* each : by_rows) columns.push_back(in_columns(*each));
+  LinearBackward<T> layer{.dY = there.dY, .X = there.X, .W = by_columns ? columns[0].view() : there.W.view()};
   if (trained) {
-    layer.weight = {there.W, there.mW, there.vW};
+    if (by_columns)
+      layer.weight = {columns[0], columns[1], columns[2]};
+    else
+      layer.weight = {there.W, there.mW, there.vW};
     layer.bias = {Case<T>::column(there.b), Case<T>::column(there.mb), Case<T>::column(there.vb)};
   }
   if (there.rank > 0) {
@@ -156,6 +158,7 @@ double backward_error(Case<T>& there, const Optimizer& optimizer, bool trained, 
   }
   if (wanted) layer.dX = there.dX;
   check::device().training<T>().linear_backward(layer, optimizer, aside.clock.data(), aside.all());
+  for (std::size_t i = 0; by_columns && i < by_rows.size(); ++i) copy<T>(columns[i], *by_rows[i]);
   const Case<T> c(there);
 
   double worst = 0;
@@ -240,7 +243,9 @@ TEST_CASE_TEMPLATE("zeros that ReLU has made, and weights by columns, change no 
         drop_half<T>(layer.dY);
         CHECK(forward_error(layer, Activation::relu, by_columns) < 20 * eps * std::sqrt(static_cast<double>(in)));
         CHECK(backward_error(layer, {}, false, true, by_columns) < 50 * eps);
-        if (!by_columns) CHECK(backward_error(layer, {.lr = 0.1}, true, true) < 50 * eps);
+        for (const UpdateRule rule : {UpdateRule::adam, UpdateRule::sgd})
+          for (const bool wanted : {true, false})
+            CHECK(backward_error(layer, {.rule = rule, .lr = 0.1}, true, wanted, by_columns) < 50 * eps);
       }
   });
 }
@@ -269,6 +274,7 @@ TEST_CASE("batches give the same bits with any number of threads") {
       Case<float> layer(batch, out, in, 1);
       forward_error(layer, Activation::relu);
       backward_error(layer, {}, true, true);
+      if (check::device().training<float>().gains_by_columns(1, 1000)) backward_error(layer, {}, true, true, true);
       const Case<float> here(layer);
       std::vector<float> all;
       for (const Matrix<float>* each : {&here.Y, &here.dX, &here.W, &here.mW, &here.vW, &here.b})
