@@ -6,7 +6,8 @@ network is 784-1000-2000-10 with Adam. torch trains it whole, and by LoRA of ran
 parametrization of the weight (W + B·A is formed in each step), and as a side branch (B·(A·x) is added, as PEFT does).
 torch's batches are cut from a tensor of normalized numbers that is in memory beforehand, and its first steps are not
 counted; lowrank's steps are all counted, and each makes numbers of its bytes. The floor is what the step must read,
-write and multiply at the rates that this machine reached in the same minute. The output is Markdown.
+write and multiply at the rates that this machine reaches in the same rounds, the median of many sweeps each. The output
+is Markdown.
 
   python3 bench/peers/compare_training.py                                     batches of 10 and 1024
   python3 bench/peers/compare_training.py --batches 1,10,100,1024,4096 --json training.json
@@ -126,26 +127,28 @@ def work(what, batch, steps, options):
 
 
 def rates():
-    """Bytes and flops a second: the best of a second's sweeps over arrays as large as training's, and of a product, by
-    torch or NumPy, whichever is faster here (on some processors torch's library does without their widest vectors)."""
+    """Bytes and flops a second: the median of half a second's sweeps over arrays as large as training's, and of a
+    product, by torch or NumPy, whichever is faster here (on some processors torch's library does without their widest
+    vectors)."""
     import numpy as np
     import torch
 
-    def best(call, amount):
+    def rate(call, amount):
         seconds = []
-        while sum(seconds) < 1 or len(seconds) < 20:
+        call()
+        while sum(seconds) < 0.5 or len(seconds) < 20:
             start = time.perf_counter()
             call()
             seconds.append(time.perf_counter() - start)
-        return amount / min(seconds)
+        return amount / statistics.median(seconds)
 
     state, weights = torch.zeros(3 * PARAMETERS), torch.zeros(PARAMETERS)
     square = torch.randn(2048, 2048)
     same = square.numpy()
-    return {"update": best(lambda: state.add_(1), 8 * state.numel()),
-            "read": best(lambda: weights.sum(), 4 * weights.numel()),
-            "flops": max(best(lambda: square @ square, 2 * 2048 ** 3),
-                         best(lambda: np.matmul(same, same), 2 * 2048 ** 3))}
+    return {"update": rate(lambda: state.add_(1), 8 * state.numel()),
+            "read": rate(lambda: weights.sum(), 4 * weights.numel()),
+            "flops": max(rate(lambda: square @ square, 2 * 2048 ** 3),
+                         rate(lambda: np.matmul(same, same), 2 * 2048 ** 3))}
 
 
 # What runs the others
@@ -185,35 +188,37 @@ def lowrank(options, kind, folder, batch, steps):
 
 
 def floor(kind, batch, rate):
-    """Steps a second at most, and what limits them. In training W, m and v are read and written once, and there are
+    """Steps a second at most, and what limits them at which rate. In training W, m and v are read and written once, and there are
     three products a layer, less one: nothing goes back beyond the first. LoRA reads W forward and, above the first
     layer, back."""
     weights = [inputs * outputs for inputs, outputs in LAYERS]
     above = sum(weights[1:])
     if kind == "train":
-        seconds = {"memory": 24 * PARAMETERS / rate["update"],
-                   "flops": 2 * batch * (2 * sum(weights) + above) / rate["flops"]}
+        memory, sweeps, products = 24 * PARAMETERS, "update", 2 * sum(weights) + above
     else:
-        seconds = {"memory": 4 * (sum(weights) + above) / rate["read"],
-                   "flops": 2 * batch * (sum(weights) + above) / rate["flops"]}
-    limit = max(seconds, key=seconds.get)
-    return 1 / seconds[limit], limit
+        memory, sweeps, products = 4 * (sum(weights) + above), "read", sum(weights) + above
+    in_memory, in_flops = memory / rate[sweeps], 2 * batch * products / rate["flops"]
+    if in_memory > in_flops:
+        return 1 / in_memory, f"memory, {rate[sweeps] / 1e9:.0f} GB/s"
+    return 1 / in_flops, f"flops, {rate['flops'] / 1e9:.0f} GF/s"
 
 
 def spread(values):
     return f"{statistics.median(values):.4g} ({min(values):.4g} - {max(values):.4g})"
 
 
-def compare(options, kind, batch, folder, rate):
+def compare(options, kind, batch, folder):
     # Few enough that no epoch ends, so that all batches are whole.
     steps = 5 if options.quick else max(10, min(500, 20000 // (batch + 30), 60000 // batch - 1))
     contenders = ["lowrank", *KINDS[kind]]
-    speeds = {name: [] for name in contenders}
+    speeds, rates_seen = {name: [] for name in contenders}, []
     for _ in range(1 if options.quick else options.repeats):
+        rates_seen.append(worker(options, "rates"))
         for name in contenders:
             ours = name == "lowrank"
             found = lowrank(options, kind, folder, batch, steps) if ours else worker(options, name, batch, steps)
             speeds[name].append(found["steps_per_second"])
+    rate = {what: statistics.median(seen[what] for seen in rates_seen) for what in rates_seen[0]}
     most, limit = floor(kind, batch, rate)
     rows = []
     for name in contenders:
@@ -224,7 +229,8 @@ def compare(options, kind, batch, folder, rate):
             ratios = [f"{statistics.median(speeds['lowrank']) / median:.2f}", f"{statistics.median(pairs):.2f}"]
         rows.append([kind, batch, name, steps, spread(speeds[name]), f"{most:.4g} ({limit})",
                      f"{100 * median / most:.0f} %", *ratios])
-    record = {"kind": kind, "batch": batch, "steps": steps, "floor": most, "limit": limit, "steps_per_second": speeds}
+    record = {"kind": kind, "batch": batch, "steps": steps, "rates": rates_seen, "floor": most, "limit": limit,
+              "steps_per_second": speeds}
     return rows, record
 
 
@@ -241,11 +247,8 @@ def main():
         import torch
     except ImportError:
         sys.exit("compare_training.py: torch is not installed: pip install torch")
-    rate = worker(options, "rates")
     print(f"torch {torch.__version__}, {options.threads} threads for every contender, "
-          f"OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', 'not set')}; "
-          f"measured rates: update {rate['update'] / 1e9:.1f} GB/s, read {rate['read'] / 1e9:.1f} GB/s, "
-          f"{rate['flops'] / 1e9:.0f} GF/s\n")
+          f"OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', 'not set')}\n")
     titles = ["what", "batch", "by", "steps", "steps/s (least - greatest)", "floor, steps/s", "of floor",
               "lowrank faster, medians", "pairwise"]
     print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles), flush=True)
@@ -255,15 +258,14 @@ def main():
                    "-o", os.path.join(folder, "base.safetensors")])
         for kind in [options.only] if options.only else KINDS:
             for batch in options.batches:
-                rows, record = compare(options, kind, batch, folder, rate)
+                rows, record = compare(options, kind, batch, folder)
                 records.append(record)
                 for row in rows:
                     print("| " + " | ".join(map(str, row)) + " |", flush=True)
     if options.json:
         temporary = options.json + ".part"
         with open(temporary, "w") as out:
-            json.dump({"torch": torch.__version__, "threads": options.threads, "rates": rate, "results": records}, out,
-                      indent=1)
+            json.dump({"torch": torch.__version__, "threads": options.threads, "results": records}, out, indent=1)
         os.replace(temporary, options.json)
 
 
