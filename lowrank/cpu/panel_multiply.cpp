@@ -7,6 +7,7 @@
 #include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/panel_kernel.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
+#include <lowrank/cpu/panel_tile.hpp>
 
 namespace lowrank {
 namespace {
@@ -140,20 +141,6 @@ class ColumnBlock {
   Index steps_ = 0, steps_of_chunk_ = 1, lines_of_step_ = 0, lines_of_column_ = 0;
 };
 
-/// C = alpha·S + beta·C for a tile S by rows.
-template <Real T>
-void store_tile(T alpha, const T* S, Index lds, T beta, MatrixView<T> C) {
-  const bool by_rows = C.order() == Order::row_major;
-  const Index lines = by_rows ? C.rows() : C.cols(), length = by_rows ? C.cols() : C.rows();
-  for (Index l = 0; l < lines; ++l) {
-    T* line = C.data() + l * C.ld();
-    for (Index i = 0; i < length; ++i) {
-      const T value = alpha * (by_rows ? S[l * lds + i] : S[i * lds + l]);
-      line[i] = beta == T(0) ? value : value + beta * line[i];
-    }
-  }
-}
-
 /// Rows of C that are computed at a time: at most `most`, a multiple of the strip, and so many blocks that the threads
 /// end together.
 Index block_rows(Index m, Index most, Index strip) {
@@ -202,7 +189,8 @@ void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, I
           for (Index g = 0; g < X.columns.groups; ++g)
             X.multiply(g, rows.data, rows.row_step, 1, l0, std::min(depth, n - l0), sums.data() + i * width);
         }
-      store_tile<T>(alpha, sums.data(), width, beta, C.middle_rows(i0, here));
+      const MatrixView<const T> tile(sums.data(), here, C.cols(), width, Order::row_major);
+      panel::store_tile<T>(alpha, tile, beta, C.middle_rows(i0, here));
     }
   }
 }
@@ -243,7 +231,8 @@ void multiply_by_columns(T alpha, MatrixView<const S> A, const PackedPanel<T>& X
         if (more) coming->finish();
         std::swap(present, coming);
       }
-      store_tile<T>(alpha, sums.data(), width, beta, C.middle_rows(b * height, std::min(height, m - b * height)));
+      const MatrixView<const T> tile(sums.data(), std::min(height, m - b * height), C.cols(), width, Order::row_major);
+      panel::store_tile<T>(alpha, tile, beta, C.middle_rows(b * height, tile.rows()));
     }
   }
 }
