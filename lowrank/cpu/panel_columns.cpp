@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <lowrank/core/matrix.hpp>
 #include <lowrank/cpu/panel_columns.hpp>
+#include <lowrank/cpu/panel_kernel.hpp>
 #include <lowrank/cpu/panel_tile.hpp>
 
 #undef HWY_TARGET_INCLUDE
@@ -167,7 +168,7 @@ void add_columns(const ColumnsTask<double, float>& task) { HWY_DYNAMIC_DISPATCH(
 /// that are not too short either. A multiple of a cache line, so that no line is read by two threads.
 template <Real S, Real T>
 Index rows_of_block(Index m, Index k) {
-  constexpr Index run = Index{8} << 10, least_run = 512, sums = Index{160} << 10, line = 64 / sizeof(T);
+  constexpr Index run = Index{8} << 10, least_run = 256, sums = Index{160} << 10, line = 64 / sizeof(T);
   const Index most =
       std::min<Index>(run / sizeof(S), std::max<Index>(sums / (k * static_cast<Index>(sizeof(T))), line));
   const Index team = threads(), blocks = ((m + most - 1) / most + team - 1) / team * team;
@@ -205,6 +206,17 @@ void multiply_columns(T alpha, MatrixView<const S> A, MatrixView<const T> X, T b
   }
 }
 
+template <Real S, Real T>
+bool few_columns(Index k) {
+  // Measured with AVX2: beyond, OpenBLAS or the copying kernels are as fast. With wider vectors, or with more
+  // registers, copying pays sooner.
+  if (shape().vector_bytes == 32) return k <= (!std::is_same_v<S, T> ? 44 : std::is_same_v<T, float> ? 31 : 28);
+  return k <= (std::is_same_v<T, float> ? 12 : 8);
+}
+
+template bool few_columns<float, float>(Index);
+template bool few_columns<double, double>(Index);
+template bool few_columns<double, float>(Index);
 template void multiply_columns(float, MatrixView<const float>, MatrixView<const float>, float, MatrixView<float>);
 template void multiply_columns(double, MatrixView<const double>, MatrixView<const double>, double, MatrixView<double>);
 template void multiply_columns(float, MatrixView<const double>, MatrixView<const float>, float, MatrixView<float>);

@@ -11,6 +11,10 @@ namespace lowrank::panel {
 template <Real S, Real T>
 void multiply_columns(T alpha, MatrixView<const S> A, MatrixView<const T> X, T beta, MatrixView<T> C);
 
+/// Whether k columns are few enough for this to be the fastest of panel_multiply's ways on this processor.
+template <Real S, Real T>
+bool few_columns(Index k);
+
 /// What the inner loops take: sums += A·X for a block of A's rows and some of its columns.
 template <Real S, Real T>
 struct ColumnsTask {

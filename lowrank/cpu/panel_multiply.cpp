@@ -5,6 +5,7 @@
 #include <atomic>
 #include <lowrank/core/matrix.hpp>
 #include <lowrank/cpu/blas.hpp>
+#include <lowrank/cpu/panel_columns.hpp>
 #include <lowrank/cpu/panel_kernel.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
 #include <lowrank/cpu/panel_tile.hpp>
@@ -242,9 +243,11 @@ void multiply_by_columns(T alpha, MatrixView<const S> A, const PackedPanel<T>& X
 template <Real S, Real T>
 void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T beta, MatrixView<T> C) {
   if (C.empty()) return;
+  const bool by_rows = A.order() == Order::row_major;
+  if (!by_rows && panel::few_columns<S, T>(X.cols())) return panel::multiply_columns<S, T>(alpha, A, X, beta, C);
   const panel::Shape shape = panel::shape();
   const PackedPanel<T> packed(X, shape);
-  if (A.order() == Order::row_major)
+  if (by_rows)
     multiply_by_rows<S, T>(alpha, A, packed, shape.strip, beta, C);
   else
     multiply_by_columns<S, T>(alpha, A, packed, shape.strip, beta, C);
@@ -256,10 +259,12 @@ bool panel_multiply_is_vectorized() { return panel::shape().vector_bytes >= 32 |
 template <Real T>
 bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
   if (!panel_multiply_is_vectorized()) return false;
-  // OpenBLAS's are as good for small matrices; not for a panel's rows as rows of A.
-  if (A.cols() < 192 || A.rows() < (A.order() == Order::row_major ? 24 : 192)) return false;
-  const Index k = X.cols();
   const bool wide = panel::shape().vector_bytes == 64, by_rows = A.order() == Order::row_major;
+  const Index k = X.cols();
+  // Nothing is packed there, so small matrices will do. Too few rows would leave threads without work.
+  if (!by_rows && panel::few_columns<T, T>(k)) return k > 0 && A.rows() >= 192 && A.cols() >= 8;
+  // OpenBLAS's are as good for small matrices; not for a panel's rows as rows of A.
+  if (A.cols() < 192 || A.rows() < (by_rows ? 24 : 192)) return false;
   // Beside OpenBLAS's kernels of AVX2, where it does not know the processor.
   if (wide && !blas::uses_avx512()) return k >= 4 && k <= 512;
   // The measured crossovers.
