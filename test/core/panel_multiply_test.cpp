@@ -27,17 +27,18 @@ TEST_CASE("panel_multiply: every remainder, order and leading dimension against 
 }
 
 TEST_CASE("panel_multiply: a matrix in double meets a panel in float as its rounding would") {
-  for (const Order order : {Order::col_major, Order::row_major}) {
-    const Gapped<double> A(401, 260, order, 3, 1);
-    Matrix<float> rounded(401, 260, order), X(260, 33), C(401, 33), expected(401, 33);
-    for (Index j = 0; j < 260; ++j)
-      for (Index i = 0; i < 401; ++i) rounded(i, j) = static_cast<float>(A.view(i, j));
-    fill_normal<float>(X, 1, 2);
-    panel_multiply<double, float>(1, A.view, X, 0, C);
-    panel_multiply<float, float>(1, rounded, X, 0, expected);
-    for (Index j = 0; j < 33; ++j)
-      for (Index i = 0; i < 401; ++i) REQUIRE(C(i, j) == expected(i, j));
-  }
+  for (const Order order : {Order::col_major, Order::row_major})
+    for (const Index k : {7, 60}) {
+      const Gapped<double> A(401, 260, order, 3, 1);
+      Matrix<float> rounded(401, 260, order), X(260, k), C(401, k), expected(401, k);
+      for (Index j = 0; j < 260; ++j)
+        for (Index i = 0; i < 401; ++i) rounded(i, j) = static_cast<float>(A.view(i, j));
+      fill_normal<float>(X, 1, 2);
+      panel_multiply<double, float>(1, A.view, X, 0, C);
+      panel_multiply<float, float>(1, rounded, X, 0, expected);
+      for (Index j = 0; j < k; ++j)
+        for (Index i = 0; i < 401; ++i) REQUIRE(C(i, j) == expected(i, j));
+    }
 }
 
 TEST_CASE("panel_multiply: a sum of nothing is nothing") {
