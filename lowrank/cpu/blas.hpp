@@ -48,6 +48,15 @@ inline void gemm(CBLAS_ORDER order, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int 
   cblas_dgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
+inline void gemv(CBLAS_ORDER order, CBLAS_TRANSPOSE trans, int m, int n, float alpha, const float* a, int lda,
+                 const float* x, int incx, float beta, float* y, int incy) {
+  cblas_sgemv(order, trans, m, n, alpha, a, lda, x, incx, beta, y, incy);
+}
+inline void gemv(CBLAS_ORDER order, CBLAS_TRANSPOSE trans, int m, int n, double alpha, const double* a, int lda,
+                 const double* x, int incx, double beta, double* y, int incy) {
+  cblas_dgemv(order, trans, m, n, alpha, a, lda, x, incx, beta, y, incy);
+}
+
 inline void trsm(CBLAS_ORDER order, CBLAS_SIDE side, CBLAS_UPLO uplo, CBLAS_TRANSPOSE trans, int m, int n,
                  const float* r, int ldr, float* x, int ldx) {
   cblas_strsm(order, side, uplo, trans, CblasNonUnit, m, n, 1.0F, r, ldr, x, ldx);

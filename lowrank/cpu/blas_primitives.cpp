@@ -23,10 +23,27 @@ void make_diagonal_positive(MatrixView<T> Q, Matrix<double>& R) {
   }
 }
 
+/// C = alpha·A·x + beta·C for A by rows and one column. Rows are cut here, always alike, since OpenBLAS cuts them by
+/// the number of threads, and that shows in the sums.
+template <Real T>
+void multiply_vector(T alpha, MatrixView<const T> A, MatrixView<const T> x, T beta, MatrixView<T> C) {
+  constexpr Index block = 32;
+  const auto step = [](const auto& vector) { return vector.order() == Order::col_major ? Index{1} : vector.ld(); };
+  const int cols = blas_int(A.cols()), lda = blas_int(A.ld());
+  const int step_x = blas_int(step(x)), step_c = blas_int(step(C));
+  const ScopedThreads scope(1);
+#pragma omp parallel for schedule(static) num_threads(scope.before())
+  for (Index i = 0; i < A.rows(); i += block)
+    blas::gemv(CblasRowMajor, CblasNoTrans, static_cast<int>(std::min(block, A.rows() - i)), cols, alpha,
+               A.data() + i * A.ld(), lda, x.data(), step_x, beta, C.data() + i * step(C), step_c);
+}
+
 /// By panel_multiply or OpenBLAS.
 template <Real T>
 void multiply_ordinary(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
   if (panel_multiply_suits<T>(A, B)) return panel_multiply<T, T>(alpha, A, B, beta, C);
+  // As a product of matrices OpenBLAS would copy A.
+  if (C.cols() == 1 && A.order() == Order::row_major && A.size() >= 65536) return multiply_vector(alpha, A, B, beta, C);
   const auto transposed = [&](const MatrixView<const T>& X) {
     return X.order() == C.order() ? CblasNoTrans : CblasTrans;
   };

@@ -268,7 +268,7 @@ bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
   // Beside OpenBLAS's kernels of AVX2, where it does not know the processor.
   if (wide && !blas::uses_avx512()) return k >= 4 && k <= 512;
   // The measured crossovers.
-  const Index least = !wide && !by_rows && std::is_same_v<T, float> ? 72 : 4;
+  const Index least = wide ? 4 : by_rows ? 2 : std::is_same_v<T, float> ? 72 : 4;
   return k >= least && k <= (std::is_same_v<T, double> && by_rows ? 200 : 128);
 }
 

@@ -136,3 +136,18 @@ TEST_CASE_TEMPLATE("multiply: shapes that do not fit are refused with the shapes
   CHECK_THROWS_AS((lowrank::multiply<T>(T(1), A, B_fits, T(0), C_thin)), std::invalid_argument);
   CHECK_THROWS_AS((lowrank::product<T>(A, B)), std::invalid_argument);
 }
+
+TEST_CASE_TEMPLATE("multiply: one column, and few, are summed alike by any number of threads", T, float, double) {
+  for (const Order order : orders)
+    for (const Index k : {1, 2, 7}) {
+      const Laid<T> A(check::rounded<T>(check::gaussian(611, 403, 1)), order, 3);
+      const Laid<T> X(check::rounded<T>(check::gaussian(403, k, 2)), Order::row_major, 2);
+      Laid<T> one(611, k, Order::row_major, 4), several(611, k, Order::row_major, 4);
+      lowrank::set_threads(1);
+      lowrank::multiply<T>(T(1), A, X, T(0), one);
+      lowrank::set_threads(3);
+      lowrank::multiply<T>(T(1), A, X, T(0), several);
+      lowrank::set_threads(0);
+      CHECK(check::dense<T>(one) == check::dense<T>(several));
+    }
+}
