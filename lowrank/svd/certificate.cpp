@@ -35,6 +35,14 @@ struct Residual {
   }
 };
 
+/// A·V - U·S but for residual.rest, from A·block, or from A·V itself; either is overwritten.
+template <Real T>
+Matrix<T> triplet_residuals(MatrixView<T> image, MatrixView<const T> US, const ResidualBlock<T>& residual) {
+  const bool known = !residual.block.empty();
+  add<T>(T(-1), known ? residual.inside.view() : US, image);
+  return known ? product<T>(image, residual.coefficients) : Matrix<T>::copy_of(image);
+}
+
 /// Columns scaled to norm 1 (zero columns stay); log of each norm is added to `logs`.
 template <Real T>
 void normalize(MatrixView<T> X, std::vector<double>& logs) {
@@ -101,7 +109,8 @@ double exchange_gain(const std::vector<double>& kept, const std::vector<double>&
 
 template <Real T>
 Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std::vector<T>& S, MatrixView<const T> V,
-                    std::optional<double> norm, std::optional<double> next, const CertificateOptions& options) {
+                    std::optional<double> norm, std::optional<double> next, const CertificateOptions& options,
+                    const ResidualBlock<T>& residual) {
   constexpr double eps = std::numeric_limits<T>::epsilon();
   const Index k = U.cols(), probes = std::max<Index>(1, options.probes);
   const std::vector<double> sigma(S.begin(), S.end());
@@ -109,35 +118,37 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   c.orthogonality_u = orthogonality_defect<T>(U);
   c.orthogonality_v = orthogonality_defect<T>(V);
 
-  // 1. One product: A·[V, Ω].
-  Matrix<T> panel(A.cols(), k + probes, A.device());
-  if (k > 0) copy<T>(V, panel.left_cols(k));
-  fill_normal<T>(panel.view().middle_cols(k, probes), options.seed, 0);
-  Matrix<T> image(A.rows(), k + probes, A.device());
+  // 1. One product: A·[V, Ω], or A·[block, Ω].
+  const MatrixView<const T> asked = residual.block.empty() ? V : residual.block.view();
+  const Index width = asked.cols();
+  Matrix<T> panel(A.cols(), width + probes, A.device());
+  if (width > 0) copy<T>(asked, panel.left_cols(width));
+  fill_normal<T>(panel.view().middle_cols(width, probes), options.seed, 0);
+  Matrix<T> image(A.rows(), width + probes, A.device());
   A.multiply(panel, image);
   c.passes = 1;
   Residual<T> E{A, Matrix<T>::copy_of(U), V};
   scale_columns<T>(E.US, sigma);
 
-  // 2. Residuals of the triplets, and <A, U·S·Vᵀ> = Σ σᵢ·uᵢᵀ·A·vᵢ.
-  const MatrixView<T> AV = image.left_cols(k);
+  // 2. Residuals of the triplets, D = A·V - U·S, and <A, U·S·Vᵀ> = ‖S‖² + Σ σᵢ·uᵢᵀ·dᵢ.
   double overlap = 0, kept = 0, sigma_max = k > 0 ? sigma.front() : 0;
   if (k > 0) {
-    const Matrix<double> UtAV = to_double<T>(product<T>(U.transposed(), AV));
-    for (Index i = 0; i < k; ++i) {
-      overlap += sigma[static_cast<std::size_t>(i)] * UtAV(i, i);
-      kept += sigma[static_cast<std::size_t>(i)] * sigma[static_cast<std::size_t>(i)];
-    }
-    Matrix<T> difference = Matrix<T>::copy_of(AV);
-    add<T>(T(-1), E.US, difference);
-    const std::vector<double> residuals = column_norms<T>(difference);
+    const Matrix<T> D = triplet_residuals<T>(image.left_cols(width), E.US, residual);
+    const std::vector<double> residuals = column_norms<T>(D);
     c.triplet_residual = *std::max_element(residuals.begin(), residuals.end());
+    if (!residual.block.empty()) c.triplet_residual += residual.rest + 8 * eps * sigma_max;
+    const Matrix<double> UtD = to_double<T>(product<T>(U.transposed(), D));
+    for (Index i = 0; i < k; ++i) {
+      const double s = sigma[static_cast<std::size_t>(i)];
+      kept += s * s;
+      overlap += s * (s + UtD(i, i));
+    }
   }
 
   // 3. E·Ω, its size an estimate of ‖E‖_F, and the probed bound.
-  Matrix<T> EOmega = Matrix<T>::copy_of(image.view().middle_cols(k, probes));
+  Matrix<T> EOmega = Matrix<T>::copy_of(image.view().middle_cols(width, probes));
   const double image_norm = frobenius_norm<T>(EOmega) / std::sqrt(static_cast<double>(probes));
-  E.subtract(panel.view().middle_cols(k, probes), EOmega);
+  E.subtract(panel.view().middle_cols(width, probes), EOmega);
   const double estimate = frobenius_norm<T>(EOmega) / std::sqrt(static_cast<double>(probes));
   const Index power = options.power >= 0 ? options.power : A.single_sweep_normal() ? 0 : 1;
   c.passes += 2 * power;
@@ -196,9 +207,9 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
 
 template Certificate certify(const LinearOperator<float>&, MatrixView<const float>, const std::vector<float>&,
                              MatrixView<const float>, std::optional<double>, std::optional<double>,
-                             const CertificateOptions&);
+                             const CertificateOptions&, const ResidualBlock<float>&);
 template Certificate certify(const LinearOperator<double>&, MatrixView<const double>, const std::vector<double>&,
                              MatrixView<const double>, std::optional<double>, std::optional<double>,
-                             const CertificateOptions&);
+                             const CertificateOptions&, const ResidualBlock<double>&);
 
 }  // namespace lowrank

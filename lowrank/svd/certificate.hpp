@@ -41,17 +41,35 @@ struct Certificate {
   Index passes = 0;
 };
 
+/// What an iteration's recurrence says of the residuals of its triplets, so that a product with fewer columns tells
+/// them:
+///   A·V = U·diag(S) + (A·block - inside)·coefficients + rest.
+/// In the Golub-Kahan bidiagonalization the block is the last one of a basis, the only one whose image is not yet part
+/// of the other basis (Baglama, Reichel 2006). The images of the other blocks are known by the coefficients
+/// that they got when they were made orthogonal, to a few eps·σ₁: that much a product with V would show and this does
+/// not, so 8·eps·σ₁ are added to the residual. `rest` must hold what is larger, columns that gave way to random
+/// directions.
+template <Real T>
+struct ResidualBlock {
+  Matrix<T> block;   ///< empty: nothing is known, and A·V is asked for
+  Matrix<T> inside;  ///< as much of A·block as U·diag(S) accounts for
+  Matrix<T> coefficients;
+  double rest = 0;  ///< the largest norm of a column of the rest
+};
+
 /// Certifies U·diag(S)·Vᵀ as an approximation of A, where Aᵀ·U = V·diag(S) holds up to rounding by construction (U
 /// spans the basis that A was projected on). For a basis on the other side pass AdjointOperator(A), V, S, U.
 ///
-/// `norm` is ‖A‖_F where known. `next` is σ_{k+1} where an exact SVD gave it. Cost: a product with k + probes columns,
-/// 2·power products with `probes` columns, and a sweep to form E where ‖A‖² - ‖S‖² cancels.
+/// `norm` is ‖A‖_F where known. `next` is σ_{k+1} where an exact SVD gave it. Cost: a product with k + probes columns
+/// (or as many as the residual block has, + probes), 2·power products with `probes` columns, and a sweep to form E
+/// where ‖A‖² - ‖S‖² cancels.
 ///
 /// The spectral bound: for Gaussian ωᵢ, ‖F‖₂ <= α·√(2/π)·max ‖F·ωᵢ‖ fails with probability α^(-probes) at most (Halko,
 /// Martinsson, Tropp 2011, lemma 4.1), here for F = (E·Eᵀ)^q·E, whose norm is ‖E‖^(2q+1). ‖E‖_F bounds it too and is
 /// taken when smaller.
 template <Real T>
 Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std::vector<T>& S, MatrixView<const T> V,
-                    std::optional<double> norm, std::optional<double> next, const CertificateOptions& options = {});
+                    std::optional<double> norm, std::optional<double> next, const CertificateOptions& options = {},
+                    const ResidualBlock<T>& residual = {});
 
 }  // namespace lowrank

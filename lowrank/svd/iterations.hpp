@@ -99,9 +99,11 @@ class BlockKrylov {
   struct Side {
     GrowingBasis<T> basis;
     Eigen::MatrixXd core;  // op(A)·basis = (the other side's basis)·core
+    double lost = 0;       // but for columns of this norm that were rounding
   };
   /// Judges the Ritz values of the side that was multiplied last.
   void judge();
+  ResidualBlock<T> residual_block(const ThinSvd<double>& ritz, Index count) const;
 
   const LinearOperator<T>& A_;
   const MethodInput& input_;

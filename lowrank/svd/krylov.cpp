@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
@@ -44,8 +45,8 @@ BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input
       block_(block_width(panel_width(input, limit), input.options.max_products)),
       rule_(input.wish, input.norm, input.options.excess, std::numeric_limits<T>::epsilon(),
             std::min(A.rows(), A.cols()), StoppingRule::Basis::krylov),
-      right_{{A.cols(), 3 * panel_width(input, limit), A.device()}, {}},
-      left_{{A.rows(), 3 * panel_width(input, limit), A.device()}, {}} {}
+      right_{{A.cols(), 3 * panel_width(input, limit), A.device()}, {}, 0},
+      left_{{A.rows(), 3 * panel_width(input, limit), A.device()}, {}, 0} {}
 
 template <Real T>
 void BlockKrylov<T>::start() {
@@ -65,6 +66,7 @@ bool BlockKrylov<T>::run(Index products) {
     products_ += 1;
     const BlockCoefficients image = orthonormalize_against<T>(to_->basis.view(), Y);
     append_columns(from_->core, image.C, image.R);
+    from_->lost = std::hypot(from_->lost, image.lost);
     to_->basis.grow(block_);
 
     // 2. Ritz values: op(A)·basis = (other basis)·core.
@@ -90,9 +92,32 @@ void BlockKrylov<T>::judge() {
 
 template <Real T>
 void BlockKrylov<T>::finish(MethodResult<T>& result) const {
-  take_triplets<T>(from_->basis.view(), to_->basis.view(), thin_svd<double>(MatrixView<const double>(from_->core)),
-                   std::min(verdict_.rank, from_->basis.cols()), from_ == &left_, result);
+  const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(from_->core));
+  const Index count = std::min(verdict_.rank, from_->basis.cols());
+  take_triplets<T>(from_->basis.view(), to_->basis.view(), ritz, count, from_ == &left_, result);
+  if (block_ < count) result.residual = residual_block(ritz, count);
   result.converged = verdict_.settled;
+}
+
+/// With X·P = (the kept vectors here), Y·Q (there) and Y = [Y', Z], all blocks but the last and the last: op(A)·X = Y·K
+/// and op(A)ᵀ·Y' = X·L, so that
+///   op(A)ᵀ·Y·Q - X·P·S = (op(A)ᵀ·Z - X·K_Zᵀ)·Q_Z + X·(L·Q' + K_Zᵀ·Q_Z - P·S)
+/// with K_Z the rows of K, Q_Z those of Q that belong to Z. The last term is what the two recurrences differ by,
+/// rounding; so are the columns that gave way. All but the last block of K_Z is zero.
+template <Real T>
+ResidualBlock<T> BlockKrylov<T>::residual_block(const ThinSvd<double>& ritz, Index count) const {
+  const Index old = to_->basis.cols() - block_;
+  const Eigen::MatrixXd K_Zt = from_->core.bottomRows(block_).transpose();
+  const auto P = ritz.V.eigen().leftCols(count), Q = ritz.U.eigen().leftCols(count);
+  Matrix<double> inside(block_, block_), coefficients(block_, count);
+  inside.eigen() = K_Zt.bottomRows(block_);
+  coefficients.eigen() = Q.bottomRows(block_);
+  Eigen::MatrixXd rest =
+      K_Zt * Q.bottomRows(block_) - P * Eigen::Map<const Eigen::VectorXd>(ritz.S.data(), count).asDiagonal();
+  rest += to_->core * Q.topRows(old);
+  return {Matrix<T>::copy_of(to_->basis.last(block_)),
+          product<T>(from_->basis.last(block_), from_double<T>(inside, A_.device())),
+          from_double<T>(coefficients, A_.device()), rest.colwise().norm().maxCoeff() + to_->lost};
 }
 
 template <Real T>

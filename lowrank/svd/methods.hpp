@@ -25,6 +25,7 @@ struct MethodResult {
   bool converged = false;
   bool gave_up = false;       ///< the wish needs more columns than a truncated method is good for
   bool exact_on_left = true;  ///< Aᵀ·U = V·S by construction, else A·V = U·S
+  ResidualBlock<T> residual;  ///< of the side that is not exact, where known
   double next = -1;           ///< σ_{r+1} where known (exact)
   std::string note;
 };

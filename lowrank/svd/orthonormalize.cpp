@@ -70,12 +70,12 @@ template <Real T>
 BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y) {
   constexpr double eps = std::numeric_limits<T>::epsilon();
   constexpr int max_passes = 8;
-  BlockCoefficients result{Matrix<double>(Q.cols(), Y.cols()), Matrix<double>(Y.cols(), Y.cols())};
+  BlockCoefficients result{Matrix<double>(Q.cols(), Y.cols()), Matrix<double>(Y.cols(), Y.cols()), 0};
   auto C = result.C.eigen();
   auto R = result.R.eigen();
   C.setZero();
   R.setIdentity();
-  // Invariant: Y_old = Q·C + Y·R.
+  // Invariant: Y_old = Q·C + Y·R + what is lost.
   for (int pass = 0; pass < max_passes; ++pass) {
     const std::vector<double> before = column_norms<T>(Y);
     const Eigen::MatrixXd step = to_double<T>(project_out<T>(Q, Y)).eigen();
@@ -90,6 +90,7 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
       const Index column = static_cast<Index>(j);
       // No two columns of a growing Q may get the same.
       fill_normal<T>(Y.col(column), static_cast<std::uint64_t>(pass), static_cast<std::uint64_t>(Q.cols() + column));
+      result.lost = std::hypot(result.lost, after[j] * R.row(column).norm());
       R.row(column).setZero();
     }
     const Matrix<double> factor = orthonormalize<T>(Y);

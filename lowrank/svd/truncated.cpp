@@ -85,12 +85,13 @@ MethodResult<T> run(SvdMethod method, const LinearOperator<T>& A, const MethodIn
 
 /// The documented sign: the entry of largest magnitude of each column of U is positive.
 template <Real T>
-void fix_signs(Matrix<T>& U, Matrix<T>& V) {
-  if (U.empty()) return;
+void fix_signs(MethodResult<T>& m) {
+  if (m.U.empty()) return;
   std::vector<double> signs;
-  for (const Entry& largest : largest_in_columns<T>(U)) signs.push_back(largest.value < 0 ? -1 : 1);
-  scale_columns<T>(U, signs);
-  scale_columns<T>(V, signs);
+  for (const Entry& largest : largest_in_columns<T>(m.U)) signs.push_back(largest.value < 0 ? -1 : 1);
+  scale_columns<T>(m.U, signs);
+  scale_columns<T>(m.V, signs);
+  if (!m.residual.block.empty()) scale_columns<T>(m.residual.coefficients, signs);
 }
 
 template <Real T>
@@ -98,8 +99,8 @@ Certificate certificate_of(const LinearOperator<T>& A, const MethodResult<T>& m,
                            const CertificateOptions& options) {
   const std::optional<double> known = norm >= 0 ? std::optional(norm) : std::nullopt;
   const std::optional<double> next = m.next >= 0 ? std::optional(m.next) : std::nullopt;
-  if (m.exact_on_left) return certify<T>(A, m.U, m.S, m.V, known, next, options);
-  return certify<T>(AdjointOperator<T>(A), m.V, m.S, m.U, known, next, options);
+  if (m.exact_on_left) return certify<T>(A, m.U, m.S, m.V, known, next, options, m.residual);
+  return certify<T>(AdjointOperator<T>(A), m.V, m.S, m.U, known, next, options, m.residual);
 }
 
 }  // namespace
@@ -168,7 +169,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
       m.sweeps += sweeps, m.products += products;
       method = "exact";
     }
-    fix_signs(m.U, m.V);
+    fix_signs(m);
     if (!m.note.empty()) svd.reason += "; " + m.note;
   }
 
@@ -182,7 +183,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     m = run(next, A, with, limit);
     if (m.gave_up) m = exact_method(A, input), next = SvdMethod::exact;
     method = name(next);
-    fix_signs(m.U, m.V);
+    fix_signs(m);
     svd.certificate = certificate_of(A, m, input.norm, options.certificate);
     return before;
   };

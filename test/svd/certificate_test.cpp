@@ -123,3 +123,33 @@ TEST_CASE_TEMPLATE("certificate: nothing kept, and the zero matrix", T, float, d
   CHECK(none.relative_error == 0);
   CHECK(none.error_bound == 0);
 }
+
+TEST_CASE_TEMPLATE("certificate: from a residual block as from A·V itself", T, float, double) {
+  // V = Z·C and U·S = W·C with an orthogonal C: A·V - U·S = (A·Z - W)·C.
+  const auto both = [](const Cut<T>& cut) {
+    const Index k = cut.V.cols();
+    const Dense C = check::haar(k, k, 3);
+    const Dense US = check::diagonal_product(check::dense(cut.U), cut.S, Dense::Identity(k, k));
+    const Dense Z = check::dense(cut.V) * C.transpose(), W = US * C.transpose();
+    const auto there = [](const Dense& X) {
+      return lowrank::from_double<T>(lowrank::MatrixView<const double>(X), check::device());
+    };
+    const lowrank::ResidualBlock<T> residual{there(Z), there(W), there(C)};
+    return std::pair(cut.certificate(),
+                     certify<T>(cut.op, cut.U, cut.S, cut.V, cut.ref.norm, std::nullopt, {}, residual));
+  };
+  for (const char* spectrum : {"poly:0.5", "exp:0.1", "exp:0.5"}) {
+    CAPTURE(spectrum);
+    for (const T factor : {T(1), T(1.1), T(-1)}) {  // of one value, which shows in the residual
+      Cut<T> cut(spectrum, 12);
+      lowrank::scale_columns<T>(cut.U.view().col(0), {factor < 0 ? -1.0 : 1.0});
+      cut.S[0] *= std::abs(factor);
+      const auto [direct, block] = both(cut);
+      const double rounding = 64 * check::eps<T> * cut.ref.norm;
+      CHECK(block.triplet_residual >= direct.triplet_residual);
+      CHECK(block.triplet_residual <= direct.triplet_residual + rounding);
+      CHECK(check::near(block.relative_error, direct.relative_error, 1e-2));
+      CHECK(block.error_bound == doctest::Approx(direct.error_bound).epsilon(1e-3));
+    }
+  }
+}

@@ -19,6 +19,27 @@ Matrix<T> with_values(const std::vector<double>& sigma, Index rows, Index cols, 
   return check::there(lowrank::generate<T>({.rows = rows, .cols = cols, .sigma = sigma, .noise = noise, .seed = 7}));
 }
 
+/// A, and how many columns it was multiplied by.
+template <class T>
+struct Counting final : lowrank::LinearOperator<T> {
+  explicit Counting(const Matrix<T>& A) : A(A) {}
+  Index rows() const override { return A.rows(); }
+  Index cols() const override { return A.cols(); }
+  void multiply(lowrank::MatrixView<const T> X, lowrank::MatrixView<T> Y) const override {
+    columns.push_back(X.cols());
+    A.multiply(X, Y);
+  }
+  void multiply_adjoint(lowrank::MatrixView<const T> X, lowrank::MatrixView<T> Y) const override {
+    columns.push_back(X.cols());
+    A.multiply_adjoint(X, Y);
+  }
+  std::optional<double> frobenius_norm() const override { return A.frobenius_norm(); }
+  lowrank::Device& device() const override { return A.device(); }
+
+  lowrank::DenseOperator<T> A;
+  mutable std::vector<Index> columns;
+};
+
 }  // namespace
 
 TEST_CASE_TEMPLATE("svd krylov: a singular value of greater multiplicity than the block is wide", T, float, double) {
@@ -68,6 +89,37 @@ TEST_CASE_TEMPLATE("svd krylov: a basis that comes to the end of the space is gi
   CHECK(svd.method == "exact");
   CHECK(check::contains(svd.reason, "exact SVD"));
   check::check_svd<T>(reference, {.rtol = 0.1}, svd);
+}
+
+TEST_CASE_TEMPLATE("svd krylov: residuals from the image of the last block are those of the triplets", T, float,
+                   double) {
+  struct {
+    const char* spectrum;
+    double noise;
+  } const families[] = {{"exp:0.0132", 1e-3}, {"poly:1", 0},        {"poly:0.5", 0}, {"exp:0.1", 0},
+                        {"step:60,0", 0},     {"stairs:20,.25", 0}, {"flat", 0}};
+  for (const auto& [spectrum, noise] : families)
+    for (const auto& [rows, cols] : {std::pair<Index, Index>{420, 350}, {300, 520}})
+      for (const Index products : {8, 9, 100}) {  // the last half-step on either side
+        const Matrix<T> matrix = with_values<T>(lowrank::spectrum(spectrum, 300), rows, cols, noise);
+        const Counting<T> A(matrix);
+        const auto svd =
+            lowrank::truncated_svd<T>(A, {.rank = 70}, {.method = SvdMethod::krylov, .max_products = products});
+        if (svd.method != "krylov") continue;
+        CAPTURE(spectrum);
+        CAPTURE(rows);
+        CAPTURE(svd.products);
+        const Dense M = check::dense(matrix), U = check::dense(svd.U), V = check::dense(svd.V);
+        const auto S = Eigen::Map<const Eigen::VectorX<T>>(svd.S.data(), 70).template cast<double>().asDiagonal();
+        const double worst = std::max((M * V - U * S).colwise().norm().maxCoeff(),
+                                      (M.transpose() * U - V * S).colwise().norm().maxCoeff());
+        const double rounding = check::eps<T> * static_cast<double>(svd.S[0]);
+        CHECK(svd.certificate.triplet_residual >= worst * (1 - 1e-4));
+        CHECK(svd.certificate.triplet_residual <= worst + 200 * rounding);
+        // Of the certificate's products the first has the columns of a block and the probes, not 70 and the probes.
+        CHECK(A.columns[A.columns.size() - 3] == A.columns.front() + 10);
+        CHECK(A.columns.front() < 70);
+      }
 }
 
 TEST_CASE_TEMPLATE("certificate: what other triplets would gain", T, float, double) {
