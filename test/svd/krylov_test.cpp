@@ -22,21 +22,21 @@ Matrix<T> with_values(const std::vector<double>& sigma, Index rows, Index cols, 
 /// A, and how many columns it was multiplied by.
 template <class T>
 struct Counting final : lowrank::LinearOperator<T> {
-  explicit Counting(const Matrix<T>& A) : A(A) {}
-  Index rows() const override { return A.rows(); }
-  Index cols() const override { return A.cols(); }
+  explicit Counting(const Matrix<T>& matrix) : inner(matrix) {}
+  Index rows() const override { return inner.rows(); }
+  Index cols() const override { return inner.cols(); }
   void multiply(lowrank::MatrixView<const T> X, lowrank::MatrixView<T> Y) const override {
     columns.push_back(X.cols());
-    A.multiply(X, Y);
+    inner.multiply(X, Y);
   }
   void multiply_adjoint(lowrank::MatrixView<const T> X, lowrank::MatrixView<T> Y) const override {
     columns.push_back(X.cols());
-    A.multiply_adjoint(X, Y);
+    inner.multiply_adjoint(X, Y);
   }
-  std::optional<double> frobenius_norm() const override { return A.frobenius_norm(); }
-  lowrank::Device& device() const override { return A.device(); }
+  std::optional<double> frobenius_norm() const override { return inner.frobenius_norm(); }
+  lowrank::Device& device() const override { return inner.device(); }
 
-  lowrank::DenseOperator<T> A;
+  lowrank::DenseOperator<T> inner;
   mutable std::vector<Index> columns;
 };
 
