@@ -188,9 +188,9 @@ def lowrank(options, kind, folder, batch, steps):
 
 
 def floor(kind, batch, rate):
-    """Steps a second at most, and what limits them at which rate. In training W, m and v are read and written once, and there are
-    three products a layer, less one: nothing goes back beyond the first. LoRA reads W forward and, above the first
-    layer, back."""
+    """Steps a second at most, and what limits them at which rate. In training W, m and v are read and written once, and
+    there are three products a layer, less one: nothing goes back beyond the first. LoRA reads W forward and, above the
+    first layer, back."""
     weights = [inputs * outputs for inputs, outputs in LAYERS]
     above = sum(weights[1:])
     if kind == "train":

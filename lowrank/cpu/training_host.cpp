@@ -231,6 +231,9 @@ template <Real T>
 void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer,
                                       const TrainingClock* clock, std::span<T> scratch) const {
   for (const auto& view : {layer.dY, layer.X, layer.dH, layer.A}) require_rows(view);
+  for (const auto& moment : {layer.weight.m, layer.weight.v})
+    if (!moment.empty() && moment.order() != layer.weight.value.order())
+      throw std::invalid_argument("training primitives: moments must lie in the order of their weights");
   const auto rule = rule_of<T>(optimizer, clock);
   const bool trained = !layer.weight.value.empty(), by_columns = layer.W.order() == Order::col_major;
   const bool blas = trained && by_blas(layer.dY.rows(), by_columns ? layer.X.cols() : layer.dY.cols());

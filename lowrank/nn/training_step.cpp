@@ -59,8 +59,8 @@ void FullStep<T>::hold_by_columns(Index most) {
   for (std::size_t l = 0; l < trained_->layers().size(); ++l) {
     Matrix<T>& weight = trained_->layers()[l].weight;
     by_rows_.emplace_back();
-    // The input of the first layer does not come from ReLU.
-    if (l == 0 || !this->device().gains_by_columns(most, weight.rows())) continue;
+    // The input of the first layer does not come from ReLU; entries that are not finite must meet the zeros too.
+    if (l == 0 || !this->device().gains_by_columns(most, weight.rows()) || first_nonfinite<T>(weight)) continue;
     Matrix<T> turned = padded_columns<T>(weight.rows(), weight.cols(), weight.device());
     copy<T>(weight, turned);
     by_rows_.back() = std::exchange(weight, std::move(turned));

@@ -250,6 +250,16 @@ TEST_CASE_TEMPLATE("zeros that ReLU has made, and weights by columns, change no 
   });
 }
 
+TEST_CASE("moments in another order than their weights are refused") {
+  if (!check::device().training<float>().gains_by_columns(1, 1000)) return;
+  Case<float> layer(10, 70, 40, 0);
+  Matrix<float> columns = in_columns(layer.W);
+  Aside<float> aside(0, layer);
+  const LinearBackward<float> back{.dY = layer.dY, .X = layer.X, .W = columns, .weight = {columns, layer.mW, layer.vW}};
+  CHECK_THROWS_AS(check::device().training<float>().linear_backward(back, {}, aside.clock.data(), aside.all()),
+                  std::invalid_argument);
+}
+
 TEST_CASE("a gradient that is not a number is not skipped") {
   Case<float> layer(10, 70, 40, 0);
   fill<float>(layer.dY, 0);
