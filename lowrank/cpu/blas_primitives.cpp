@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <lowrank/cpu/blas.hpp>
+#include <lowrank/cpu/gram.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
 #include <lowrank/cpu/panel_amx.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
@@ -83,34 +84,7 @@ void HostPrimitives<T>::multiply_in_float(MatrixView<const T> A, MatrixView<cons
 
 template <Real T>
 Matrix<double> HostPrimitives<T>::gram(MatrixView<const T> X) const {
-  const Index k = X.cols();
-  Matrix<double> G(k, k);
-  std::fill_n(G.data(), G.size(), 0.0);
-  if (X.empty()) return G;
-  // Rows are taken in blocks: a block of float is widened to double first, and each block is hot in cache.
-  const Index block = std::clamp<Index>((Index{1} << 17) / k, 64, 4096);
-  std::vector<double> wide(std::is_same_v<T, float> ? static_cast<std::size_t>(block * k) : 0);
-  for (Index i = 0; i < X.rows(); i += block) {
-    const Index rows = std::min(block, X.rows() - i);
-    const MatrixView<const T> part = X.middle_rows(i, rows);
-    const double* data = nullptr;
-    Index ld = 0;
-    if constexpr (std::is_same_v<T, double>) {
-      data = part.data();
-      ld = part.ld();
-    } else {
-      ld = part.order() == Order::col_major ? rows : k;
-      const Index lines = part.order() == Order::col_major ? k : rows;
-      for (Index l = 0; l < lines; ++l) std::copy_n(part.data() + l * part.ld(), ld, wide.data() + l * ld);
-      data = wide.data();
-    }
-    // XᵀX of a row-major X is X'·X'ᵀ of the column-major X' that has the same memory.
-    cblas_dsyrk(CblasColMajor, CblasUpper, part.order() == Order::col_major ? CblasTrans : CblasNoTrans, blas_int(k),
-                blas_int(rows), 1.0, data, blas_int(ld), 1.0, G.data(), blas_int(G.ld()));
-  }
-  for (Index j = 0; j < k; ++j)
-    for (Index i = j + 1; i < k; ++i) G(i, j) = G(j, i);
-  return G;
+  return host_gram<T>(X);
 }
 
 template <Real T>

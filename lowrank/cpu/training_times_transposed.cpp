@@ -7,6 +7,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <lowrank/cpu/lane_sums-inl.hpp>
 #include <lowrank/cpu/training_vectors-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -19,38 +20,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr int kRows = 4, kBatch = 5;
 #else
 constexpr int kRows = 2, kBatch = 5;
-#endif
-
-#if HWY_TARGET != HWY_SCALAR
-/// The sum of each 16-byte block's fellows: lane i of the result is Σ over the blocks of their lane i.
-template <class D>
-HWY_INLINE hn::Vec<hn::CappedTag<hn::TFromD<D>, 16 / sizeof(hn::TFromD<D>)>> SumOfBlocks(D d, hn::Vec<D> v) {
-  if constexpr (hn::MaxLanes(d) * sizeof(hn::TFromD<D>) <= 16) {
-    return v;
-  } else {
-    const hn::Half<D> half;
-    return SumOfBlocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-  }
-}
-
-/// to[r] = the sum of the lanes of v[r], for four vectors at once: interleaving adds them in a third of the
-/// instructions of four sums.
-template <class D, class T = hn::TFromD<D>>
-HWY_INLINE void SumsOfLanes(D d, const hn::Vec<D>* v, T* to) {
-  const hn::CappedTag<T, 16 / sizeof(T)> block;
-  const auto ab = hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
-  const auto cd = hn::Add(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3]));
-  if constexpr (sizeof(T) == 4) {
-    const hn::Repartition<double, D> pairs;
-    const auto p = hn::BitCast(pairs, ab), q = hn::BitCast(pairs, cd);
-    const auto sums =
-        hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, p, q)), hn::BitCast(d, hn::InterleaveUpper(pairs, p, q)));
-    hn::StoreU(SumOfBlocks(d, sums), block, to);
-  } else {
-    hn::StoreU(SumOfBlocks(d, ab), block, to);
-    hn::StoreU(SumOfBlocks(d, cd), block, to + 2);
-  }
-}
 #endif
 
 /// What is added to a sum, and the activation.
@@ -98,7 +67,7 @@ HWY_NOINLINE void Tile(const Product<T>& work, Size row, Size sample) {
     T sums[R];
     if constexpr (R == 4) {
       const Vector column[4] = {sum[0][b], sum[1][b], sum[2][b], sum[3][b]};
-      SumsOfLanes(d, column, sums);
+      lowrank::HWY_NAMESPACE::SumsOfLanes(d, column, sums);
     } else {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) sums[r] = hn::GetLane(hn::SumOfLanes(d, sum[r][b]));
