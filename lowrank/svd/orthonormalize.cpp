@@ -77,14 +77,18 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
   R.setIdentity();
   // Invariant: Y_old = Q·C + Y·R + what is lost.
   for (int pass = 0; pass < max_passes; ++pass) {
-    const std::vector<double> before = column_norms<T>(Y);
+    const std::vector<double> before =
+        pass == 0 ? column_norms<T>(Y) : std::vector<double>(static_cast<std::size_t>(Y.cols()), 1.0);
     const Eigen::MatrixXd step = to_double<T>(project_out<T>(Q, Y)).eigen();
     C += step * R;
-    const double overlap = step.size() > 0 ? step.cwiseAbs().maxCoeff() : 0.0;
-    if (pass > 0 && overlap <= 32 * eps) return result;
+    // Where orthonormal columns lay so near to orthogonal to Q, what is left of QᵀY is rounding: another projection would
+    // only say so (twice is enough: Giraud, Langou, Rozložník, van den Eshof 2005). YᵀY is I - stepᵀ·step.
+    const double overlap = step.norm();
+    const bool last = pass > 0 && overlap <= 0.1;
+    if (last && overlap * overlap <= 16 * eps) return result;
     // What is left of a column that lay in the span of Q is rounding: a random direction takes its place, with
     // coefficient 0.
-    const std::vector<double> after = column_norms<T>(Y);
+    const std::vector<double> after = last ? before : column_norms<T>(Y);
     for (std::size_t j = 0; j < after.size(); ++j) {
       if (after[j] > 64 * eps * before[j]) continue;
       const Index column = static_cast<Index>(j);
@@ -95,6 +99,7 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
     }
     const Matrix<double> factor = orthonormalize<T>(Y);
     R = Eigen::MatrixXd(factor.eigen().triangularView<Eigen::Upper>() * R);
+    if (last) return result;
   }
   throw Error(fmt::format("a block of {} columns could not be made orthogonal to {} others of length {}", Y.cols(),
                           Q.cols(), Y.rows()));
