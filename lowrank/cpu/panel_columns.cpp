@@ -208,10 +208,18 @@ void multiply_columns(T alpha, MatrixView<const S> A, MatrixView<const T> X, T b
 
 template <Real S, Real T>
 bool few_columns(Index k) {
-  // Measured with AVX2: beyond, OpenBLAS or the copying kernels are as fast. With wider vectors, or with more
-  // registers, copying pays sooner.
-  if (shape().vector_bytes == 32) return k <= (!std::is_same_v<S, T> ? 44 : std::is_same_v<T, float> ? 31 : 28);
-  return k <= (std::is_same_v<T, float> ? 12 : 8);
+  // Measured with AVX2: beyond, OpenBLAS or the copying kernels are as fast. With vectors of 64 bytes multiply_runs
+  // takes over where the memory does not set the pace; it has no way of rounding. With more registers copying pays
+  // sooner.
+  constexpr bool mixed = !std::is_same_v<S, T>, single = std::is_same_v<T, float>;
+  switch (shape().vector_bytes) {
+    case 64:
+      return k <= (mixed ? 12 : 3);
+    case 32:
+      return k <= (mixed ? 44 : single ? 31 : 28);
+    default:
+      return k <= (single ? 12 : 8);
+  }
 }
 
 template bool few_columns<float, float>(Index);

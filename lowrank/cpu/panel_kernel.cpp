@@ -24,10 +24,10 @@ constexpr Index kSums = 12, kMaxVectors = 3;
 template <Index V>
 constexpr Index kRows = V == 1 ? kSums / 3 : kSums / V;
 
-/// C (R rows, stride ldc) += a·x over `depth`.
-template <Index V, class S, class T>
-HWY_INLINE void MicroKernel(const S* HWY_RESTRICT a, Index a_row, Index a_col, const T* HWY_RESTRICT x, Index depth,
-                            T* HWY_RESTRICT c, Index ldc) {
+/// C (R rows, stride ldc) += a·x over `depth`, the rows of x being x_row apart; ask(l) is called in between.
+template <Index V, class S, class T, class Ask>
+HWY_INLINE void MicroKernel(const S* HWY_RESTRICT a, Index a_row, Index a_col, const T* HWY_RESTRICT x, Index x_row,
+                            Index depth, T* HWY_RESTRICT c, Index ldc, const Ask& ask) {
   constexpr Index R = kRows<V>;
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
@@ -40,8 +40,9 @@ HWY_INLINE void MicroKernel(const S* HWY_RESTRICT a, Index a_row, Index a_col, c
   for (Index l = 0; l < depth; ++l) {
     Vector row[V];
 #pragma GCC unroll 4
-    for (Index v = 0; v < V; ++v) row[v] = hn::Load(d, x + v * lanes);
-    x += V * lanes;
+    for (Index v = 0; v < V; ++v) row[v] = hn::LoadU(d, x + v * lanes);
+    x += x_row;
+    ask(l);
 #pragma GCC unroll 24
     for (Index i = 0; i < R; ++i) {
       const Vector entry = hn::Set(d, static_cast<T>(a[i * a_row]));
@@ -63,9 +64,40 @@ template <Index V, class S, class T>
 void Strip(const S* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
   constexpr Index R = kRows<V>;
   for (Index i = 0; i < kSums; i += R) {
-    MicroKernel<V>(a + i * a_row, a_row, a_col, x, depth, c + i * ldc, ldc);
+    MicroKernel<V>(a + i * a_row, a_row, a_col, x, V * static_cast<Index>(hn::Lanes(hn::ScalableTag<T>())), depth,
+                   c + i * ldc, ldc, [](Index) {});
   }
 }
+
+template <Index V, class T>
+void Run(const RunTask<T>& task) {
+  constexpr Index line = 64 / sizeof(T);
+  const Index length = V * static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()));
+  const T* ahead = task.ahead;
+  MicroKernel<V>(task.x, Index(1), task.x_row, task.a, task.lda, task.depth, task.sums, task.pitch,
+                 [&](Index l) HWY_ATTR {
+                   if (l >= task.rows_ahead) return;
+                   for (Index i = 0; i < length; i += line) __builtin_prefetch(ahead + i, 0, 2);
+                   ahead += task.lda;
+                 });
+}
+
+template <class T>
+void RunOf(Index vectors, const RunTask<T>& task) {
+  switch (vectors) {
+    case 1:
+      return Run<1>(task);
+    case 2:
+      return Run<2>(task);
+    case 3:
+      return Run<3>(task);
+    default:
+      if constexpr (kMaxVectors >= 4) return Run<4>(task);
+  }
+}
+
+void RunF32(Index vectors, const RunTask<float>& task) { RunOf(vectors, task); }
+void RunF64(Index vectors, const RunTask<double>& task) { RunOf(vectors, task); }
 
 template <class S, class T>
 void StripOf(Index vectors, const S* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
@@ -146,6 +178,8 @@ HWY_EXPORT(StripMixed);
 HWY_EXPORT(StripsFF);
 HWY_EXPORT(StripsDD);
 HWY_EXPORT(StripsDF);
+HWY_EXPORT(RunF32);
+HWY_EXPORT(RunF64);
 HWY_EXPORT(ShapeOf);
 
 Shape shape() { return HWY_DYNAMIC_DISPATCH(ShapeOf)(); }
@@ -163,6 +197,9 @@ void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, co
                     Index ldc) {
   HWY_DYNAMIC_DISPATCH(StripMixed)(vectors, a, a_row, a_col, x, depth, c, ldc);
 }
+
+void multiply_run(Index vectors, const RunTask<float>& task) { HWY_DYNAMIC_DISPATCH(RunF32)(vectors, task); }
+void multiply_run(Index vectors, const RunTask<double>& task) { HWY_DYNAMIC_DISPATCH(RunF64)(vectors, task); }
 
 void copy_in_strips(const float* from, Index n, float* to, Index pitch) {
   HWY_DYNAMIC_DISPATCH(StripsFF)(from, n, to, pitch);

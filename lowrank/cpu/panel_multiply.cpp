@@ -8,6 +8,7 @@
 #include <lowrank/cpu/panel_columns.hpp>
 #include <lowrank/cpu/panel_kernel.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
+#include <lowrank/cpu/panel_runs.hpp>
 #include <lowrank/cpu/panel_tile.hpp>
 
 namespace lowrank {
@@ -176,6 +177,8 @@ void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, I
   // That many rows of X stay in the second-level cache, and are read for so many rows of A that they cost little.
   const Index depth = std::clamp<Index>(second_level_cache() / 2 / (width * static_cast<Index>(sizeof(T))), 128, 512);
   const Index height = block_rows(m, std::clamp<Index>(4 * width, 96, 480), strip);
+  // A narrow panel stays there whole: then rows of A are read in one run.
+  const bool whole = n * width * static_cast<Index>(sizeof(T)) <= second_level_cache() / 2;
 #pragma omp parallel
   {
     RowStrip<S> rows(strip, std::min(depth, n));
@@ -184,12 +187,18 @@ void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, I
     for (Index i0 = 0; i0 < m; i0 += height) {
       const Index here = std::min(height, m - i0);
       std::fill_n(sums.data(), sums.size(), T(0));
-      for (Index l0 = 0; l0 < n; l0 += depth)
-        for (Index i = 0; i < here; i += strip) {
-          rows.load(A.block(i0 + i, l0, std::min(strip, here - i), std::min(depth, n - l0)));
-          for (Index g = 0; g < X.columns.groups; ++g)
-            X.multiply(g, rows.data, rows.row_step, 1, l0, std::min(depth, n - l0), sums.data() + i * width);
-        }
+      const auto work = [&](Index i, Index l0) {
+        const Index columns = std::min(depth, n - l0);
+        rows.load(A.block(i0 + i, l0, std::min(strip, here - i), columns));
+        for (Index g = 0; g < X.columns.groups; ++g)
+          X.multiply(g, rows.data, rows.row_step, 1, l0, columns, sums.data() + i * width);
+      };
+      if (whole)
+        for (Index i = 0; i < here; i += strip)
+          for (Index l0 = 0; l0 < n; l0 += depth) work(i, l0);
+      else
+        for (Index l0 = 0; l0 < n; l0 += depth)
+          for (Index i = 0; i < here; i += strip) work(i, l0);
       const MatrixView<const T> tile(sums.data(), here, C.cols(), width, Order::row_major);
       panel::store_tile<T>(alpha, tile, beta, C.middle_rows(i0, here));
     }
@@ -246,6 +255,8 @@ void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T bet
   const bool by_rows = A.order() == Order::row_major;
   if (!by_rows && panel::few_columns<S, T>(X.cols())) return panel::multiply_columns<S, T>(alpha, A, X, beta, C);
   const panel::Shape shape = panel::shape();
+  if constexpr (std::is_same_v<S, T>)
+    if (!by_rows && shape.vector_bytes == 64) return panel::multiply_runs<T>(alpha, A, X, beta, C);
   const PackedPanel<T> packed(X, shape);
   if (by_rows)
     multiply_by_rows<S, T>(alpha, A, packed, shape.strip, beta, C);
@@ -261,8 +272,8 @@ bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
   if (!panel_multiply_is_vectorized()) return false;
   const bool wide = panel::shape().vector_bytes == 64, by_rows = A.order() == Order::row_major;
   const Index k = X.cols();
-  // Nothing is packed there, so small matrices will do. Too few rows would leave threads without work.
-  if (!by_rows && panel::few_columns<T, T>(k)) return k > 0 && A.rows() >= 192 && A.cols() >= 8;
+  // Little or nothing is packed there, so small matrices will do. Too few rows would leave threads without work.
+  if (!by_rows && (panel::few_columns<T, T>(k) || (wide && k <= 12))) return k > 0 && A.rows() >= 192 && A.cols() >= 8;
   // OpenBLAS's are as good for small matrices; not for a panel's rows as rows of A.
   if (A.cols() < 192 || A.rows() < (by_rows ? 24 : 192)) return false;
   // Beside OpenBLAS's kernels of AVX2, where it does not know the processor.
