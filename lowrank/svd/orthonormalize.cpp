@@ -81,8 +81,8 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
         pass == 0 ? column_norms<T>(Y) : std::vector<double>(static_cast<std::size_t>(Y.cols()), 1.0);
     const Eigen::MatrixXd step = to_double<T>(project_out<T>(Q, Y)).eigen();
     C += step * R;
-    // Where orthonormal columns lay so near to orthogonal to Q, what is left of QᵀY is rounding: another projection would
-    // only say so (twice is enough: Giraud, Langou, Rozložník, van den Eshof 2005). YᵀY is I - stepᵀ·step.
+    // Where orthonormal columns lay so near to orthogonal to Q, what is left of QᵀY is rounding: another projection
+    // would only say so (twice is enough: Giraud, Langou, Rozložník, van den Eshof 2005). YᵀY is I - stepᵀ·step.
     const double overlap = step.norm();
     const bool last = pass > 0 && overlap <= 0.1;
     if (last && overlap * overlap <= 16 * eps) return result;

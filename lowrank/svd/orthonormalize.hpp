@@ -18,8 +18,8 @@ template <Real T>
 Matrix<T> project_out(MatrixView<const T> Q, MatrixView<T> Y);
 
 /// Y ← an orthonormal basis of (I - QQᵀ)·Y for an orthonormal Q with Q.cols() + Y.cols() <= Y.rows(), projected and
-/// orthonormalized until max |QᵀY| is of the order of rounding, twice as a rule. Columns that lie in the span of Q give way to random
-/// directions. Returns the coefficients: Y_old = Q·C + Y·R, but for what was left of such columns.
+/// orthonormalized until max |QᵀY| is of the order of rounding, twice as a rule. Columns that lie in the span of Q give
+/// way to random directions. Returns the coefficients: Y_old = Q·C + Y·R, but for what was left of such columns.
 struct BlockCoefficients {
   Matrix<double> C, R;
   double lost = 0;  ///< the Frobenius norm of that
