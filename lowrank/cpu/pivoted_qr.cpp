@@ -83,12 +83,12 @@ BlockReflector<T> factor_panel(MatrixView<T> panel) {
   return Q;
 }
 
-/// C ← Qᵀ·C, by Wᵀ = CᵀV·T: OpenBLAS forms CᵀV a third faster than VᵀC.
+/// C ← Qᵀ·C, by Wᵀ = CᵀV·T: CᵀV is the product of a matrix with a panel.
 template <Real T>
 void apply_transposed(const BlockReflector<T>& Q, MatrixView<T> C) {
   if (C.empty()) return;
   Matrix<T> W(C.cols(), Q.V.cols());
-  gemm<T>(CblasTrans, CblasNoTrans, T(1), C, Q.V, T(0), W);
+  multiply<T>(T(1), C.transposed(), Q.V, T(0), W);
   blas::trsm(CblasColMajor, CblasRight, CblasUpper, CblasNoTrans, blas_int(W.rows()), blas_int(W.cols()),
              Q.inverse_T.data(), blas_int(Q.inverse_T.ld()), W.data(), blas_int(W.ld()));
   gemm<T>(CblasNoTrans, CblasTrans, T(-1), Q.V, W, T(1), C);
@@ -165,8 +165,8 @@ void update_sketch(Progress<T>& state, Index j, Index width) {
           state.sketch.view().middle_rows(next, left));
   if (std::isfinite(frobenius_norm<T>(state.sketch.view().middle_rows(next, left)))) return;
   const Index below = state.work.rows() - next;
-  gemm<T>(CblasTrans, CblasNoTrans, T(1), state.work.view().block(next, next, below, left),
-          random_signs<T>(below, state.sketch.cols()), T(0), state.sketch.view().middle_rows(next, left));
+  multiply<T>(T(1), state.work.view().block(next, next, below, left).transposed(),
+              random_signs<T>(below, state.sketch.cols()), T(0), state.sketch.view().middle_rows(next, left));
 }
 
 template <Real T>
@@ -194,7 +194,7 @@ PivotedQr<T> sketched_pivoted_qr(MatrixView<const T> A, double tolerance, Index 
   }
   Progress<T> state{Matrix<T>::copy_of(A), Matrix<T>(n, block), std::vector<Index>(static_cast<std::size_t>(n))};
   std::iota(state.permutation.begin(), state.permutation.end(), Index{0});
-  gemm<T>(CblasTrans, CblasNoTrans, T(1), state.work, random_signs<T>(m, block), T(0), state.sketch);
+  multiply<T>(T(1), state.work.view().transposed(), random_signs<T>(m, block), T(0), state.sketch);
 
   Index j = 0;
   double remainder = frobenius_norm<T>(state.work);
