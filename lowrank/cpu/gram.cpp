@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <lowrank/cpu/gram.hpp>
+#include <lowrank/cpu/round_up.hpp>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lowrank/cpu/gram.cpp"
@@ -80,8 +81,6 @@ constexpr Index tile = 12, most_lanes = 16;
 /// As many sums, each of consecutive rows and by one thread, are added up at the end.
 constexpr Index most_parts = 8;
 constexpr Index worth_threads = 200'000;
-
-Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 /// Rows of X in double, by columns `pitch` apart; zeros below and beyond.
 template <Real T>

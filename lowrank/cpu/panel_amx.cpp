@@ -6,6 +6,7 @@
 #include <cstring>
 #include <lowrank/cpu/amx_tiles.hpp>
 #include <lowrank/cpu/panel_amx.hpp>
+#include <lowrank/cpu/round_up.hpp>
 
 #ifdef LOWRANK_HAS_AMX
 #include <cpuid.h>
@@ -21,8 +22,6 @@
 
 namespace lowrank::amx {
 namespace {
-
-Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 /// Asks for memory ahead: `lines` runs of `per_line` cache lines, `pitch` bytes apart.
 struct Prefetch {

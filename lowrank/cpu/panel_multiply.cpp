@@ -10,11 +10,10 @@
 #include <lowrank/cpu/panel_multiply.hpp>
 #include <lowrank/cpu/panel_runs.hpp>
 #include <lowrank/cpu/panel_tile.hpp>
+#include <lowrank/cpu/round_up.hpp>
 
 namespace lowrank {
 namespace {
-
-Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 /// How the columns of a panel are cut: groups of as many vectors as the kernels take at most, as even as can be.
 template <Real T>

@@ -3,11 +3,10 @@
 #include <lowrank/cpu/panel_kernel.hpp>
 #include <lowrank/cpu/panel_runs.hpp>
 #include <lowrank/cpu/panel_tile.hpp>
+#include <lowrank/cpu/round_up.hpp>
 
 namespace lowrank::panel {
 namespace {
-
-Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 /// How columns of X are cut into groups: vectors of A's rows that go with a group, and columns of it, such that few
 /// are padding.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <lowrank/cpu/flush_subnormals.hpp>
 #include <lowrank/cpu/host_training.hpp>
+#include <lowrank/cpu/round_up.hpp>
 #include <lowrank/cpu/training_blas.hpp>
 #include <lowrank/cpu/training_kernels.hpp>
 #include <stdexcept>
@@ -60,8 +61,6 @@ kernels::Rule<T> rule_of(const Optimizer& optimizer, const TrainingClock* clock)
           .root = static_cast<T>(1 / std::sqrt(1 - std::pow(optimizer.beta2, t))),
           .epsilon = static_cast<T>(optimizer.epsilon)};
 }
-
-Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 /// The rows [first, first + rows) and the columns [col, col + cols) of the parameters by the kernels.
 template <Real T>
