@@ -84,7 +84,26 @@ void HostPrimitives<T>::multiply_in_float(MatrixView<const T> A, MatrixView<cons
 
 template <Real T>
 Matrix<double> HostPrimitives<T>::gram(MatrixView<const T> X) const {
-  return host_gram<T>(X);
+  const Index k = X.cols();
+  // Beyond, the sums of wide panels leave the caches, and OpenBLAS is the faster.
+  constexpr Index most_columns = 256;
+  if (k <= most_columns) return host_gram<T>(X);
+  Matrix<double> G(k, k);
+  std::fill_n(G.data(), G.size(), 0.0);
+  // A block of rows of float is widened to double first, and is hot in cache.
+  const Index block = std::clamp<Index>((Index{1} << 17) / k, 64, 4096);
+  for (Index i = 0; i < X.rows(); i += block) {
+    const MatrixView<const T> part = X.middle_rows(i, std::min(block, X.rows() - i));
+    const Matrix<double> wide = std::is_same_v<T, float> ? to_double<T>(part) : Matrix<double>();
+    MatrixView<const double> rows = wide;
+    if constexpr (std::is_same_v<T, double>) rows = part;
+    // XᵀX of a row-major X is X'·X'ᵀ of the column-major X' that has the same memory.
+    cblas_dsyrk(CblasColMajor, CblasUpper, rows.order() == Order::col_major ? CblasTrans : CblasNoTrans, blas_int(k),
+                blas_int(rows.rows()), 1.0, rows.data(), blas_int(rows.ld()), 1.0, G.data(), blas_int(G.ld()));
+  }
+  for (Index j = 0; j < k; ++j)
+    for (Index i = j + 1; i < k; ++i) G(i, j) = G(j, i);
+  return G;
 }
 
 template <Real T>

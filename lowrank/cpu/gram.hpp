@@ -4,8 +4,8 @@
 
 namespace lowrank {
 
-/// XᵀX in double, m·k² multiplications and additions. Rows are cut where their number alone says: the result does not
-/// depend on the number of threads.
+/// XᵀX in double, for at most a few hundred columns: m·k² multiplications and additions. Rows are cut where their
+/// number alone says: the result does not depend on the number of threads.
 template <Real T>
 Matrix<double> host_gram(MatrixView<const T> X);
 

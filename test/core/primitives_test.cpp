@@ -41,6 +41,25 @@ TEST_CASE_TEMPLATE("gram: XᵀX in double, symmetric, for every size and layout"
       }
 }
 
+TEST_CASE_TEMPLATE("gram: beyond the columns of the kernel, and the threads do not show within them", T, float,
+                   double) {
+  for (const Order order : {Order::col_major, Order::row_major}) {
+    Matrix<T> X(1300, 300, order);
+    fill_normal<T>(X, 5, 0);
+    const Matrix<double> G = lowrank::gram<T>(X), within = lowrank::gram<T>(X.left_cols(60));
+    const double off = (G.eigen().topLeftCorner(60, 60) - within.eigen()).cwiseAbs().maxCoeff();
+    CHECK(off <= 1300 * 16 * std::numeric_limits<double>::epsilon());
+    CHECK((G.eigen() - G.eigen().transpose()).cwiseAbs().maxCoeff() == 0);
+    double last = 0;
+    for (Index i = 0; i < 1300; ++i) last += static_cast<double>(X(i, 299)) * static_cast<double>(X(i, 3));
+    CHECK(std::abs(G(3, 299) - last) <= 1300 * 16 * std::numeric_limits<double>::epsilon());
+    lowrank::set_threads(1);
+    const Matrix<double> alone = lowrank::gram<T>(X.left_cols(60));
+    lowrank::set_threads(0);
+    CHECK((alone.eigen() - within.eigen()).cwiseAbs().maxCoeff() == 0);
+  }
+}
+
 TEST_CASE("gram: a float panel keeps in double what float would lose") {
   // Columns that differ by 1e-6: the determinant 1e-12 is far below the rounding of float, where it would vanish.
   Laid<float> X(2, 2);
