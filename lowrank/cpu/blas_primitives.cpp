@@ -86,7 +86,7 @@ template <Real T>
 Matrix<double> HostPrimitives<T>::gram(MatrixView<const T> X) const {
   const Index k = X.cols();
   // Beyond, the sums of wide panels leave the caches, and OpenBLAS is the faster.
-  constexpr Index most_columns = 256;
+  constexpr Index most_columns = 160;
   if (k <= most_columns) return host_gram<T>(X);
   Matrix<double> G(k, k);
   std::fill_n(G.data(), G.size(), 0.0);
