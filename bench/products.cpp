@@ -87,6 +87,8 @@ class Kernels {
 
   std::vector<Measured> all(Index columns) {
     std::vector<Measured> result{forward(columns), adjoint(columns), normal(columns)};
+    for (const Rounding to : {Rounding::to_bfloat16, Rounding::to_float})
+      if (const auto op = op_.rounded(to)) result.push_back(rounded(*op, to, columns));
     // These do not touch A: once is enough.
     if (A_.order() == Order::col_major && columns <= A_.rows()) {
       result.push_back(gram_matrix(columns));
@@ -102,6 +104,21 @@ class Kernels {
     m.bytes = bytes(A_.size() + X.size() + Y.size());
     compare(
         m, [&] { op_.multiply(X.view(), Y); }, [&] { openblas_product<T>(A_.view(), X, Z); });
+    m.our_error = product_error<T>(A_.view(), X, Y), m.reference_error = product_error<T>(A_.view(), X, Z);
+    return m;
+  }
+
+  /// With entries rounded on their way, as the first passes of a truncated SVD are; the reference does not round.
+  Measured rounded(const LinearOperator<float>& op, Rounding to, Index k) {
+    const Matrix<T> X = panel(A_.cols(), k);
+    const Matrix<float> x = from_double<float>(to_double<T>(X), A_.device());
+    Matrix<float> y(A_.rows(), k);
+    Matrix<T> Z(A_.rows(), k);
+    Measured m = described(to == Rounding::to_float ? "A*X in float" : "A*X in bfloat16", k, 1);
+    m.bytes = bytes(A_.size());
+    compare(
+        m, [&] { op.multiply(x, y); }, [&] { openblas_product<T>(A_.view(), X, Z); });
+    const Matrix<T> Y = from_double<T>(to_double<float>(y), A_.device());
     m.our_error = product_error<T>(A_.view(), X, Y), m.reference_error = product_error<T>(A_.view(), X, Z);
     return m;
   }

@@ -122,12 +122,13 @@ class GuardedPrimitives final : public Primitives<T> {
       }
     host().multiply(alpha, here(A), here(B), beta, here(C));
   }
-  bool multiplies_in_float() const override { return host().multiplies_in_float(); }
-  void multiply_in_float(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C) const override {
+  bool multiplies_rounded(Rounding to) const override { return host().multiplies_rounded(to); }
+  void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
+                        MatrixView<float> C) const override {
     refuse_while_recording("a product");
     const Opened opened{address(A), address(X), address(C)};
     ++products.all;
-    host().multiply_in_float(here(A), here(X), here(C));
+    host().multiply_rounded(to, here(A), here(X), here(C));
   }
   Matrix<double> gram(MatrixView<const T> X) const override {
     return read({address(X)}, [&] { return host().gram(here(X)); });

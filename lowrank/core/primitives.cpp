@@ -73,23 +73,27 @@ void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, Mat
 }
 
 template <Real T>
-void Primitives<T>::multiply_in_float(MatrixView<const T>, MatrixView<const float>, MatrixView<float>) const {
-  throw std::logic_error("multiply_in_float: this device has no such product");
+void Primitives<T>::multiply_rounded(Rounding, MatrixView<const T>, MatrixView<const float>, MatrixView<float>) const {
+  throw std::logic_error("multiply_rounded: this device has no such product");
 }
-template void Primitives<float>::multiply_in_float(MatrixView<const float>, MatrixView<const float>,
+template void Primitives<float>::multiply_rounded(Rounding, MatrixView<const float>, MatrixView<const float>,
+                                                  MatrixView<float>) const;
+template void Primitives<double>::multiply_rounded(Rounding, MatrixView<const double>, MatrixView<const float>,
                                                    MatrixView<float>) const;
-template void Primitives<double>::multiply_in_float(MatrixView<const double>, MatrixView<const float>,
-                                                    MatrixView<float>) const;
 
-bool multiplies_in_float(const Device& device) { return device.primitives<double>().multiplies_in_float(); }
+template <Real T>
+bool multiplies_rounded(const Device& device, Rounding to) {
+  return device.primitives<T>().multiplies_rounded(to);
+}
 
-void multiply_in_float(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C) {
-  require(A.cols() == X.rows(), "multiply_in_float", A.rows(), A.cols(), X.rows(), X.cols());
-  require(C.rows() == A.rows() && C.cols() == X.cols(), "multiply_in_float (result)", A.rows(), X.cols(), C.rows(),
+template <Real T>
+void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C) {
+  require(A.cols() == X.rows(), "multiply_rounded", A.rows(), A.cols(), X.rows(), X.cols());
+  require(C.rows() == A.rows() && C.cols() == X.cols(), "multiply_rounded (result)", A.rows(), X.cols(), C.rows(),
           C.cols());
-  require_same_device("multiply_in_float", A, X);
-  require_same_device("multiply_in_float", A, C);
-  if (!C.empty()) on<double>(A).multiply_in_float(A, X, C);
+  require_same_device("multiply_rounded", A, X);
+  require_same_device("multiply_rounded", A, C);
+  if (!C.empty()) on<T>(A).multiply_rounded(to, A, X, C);
 }
 
 template <Real T>
@@ -224,27 +228,29 @@ void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Inde
   on<T>(X).fill_normal(X, seed, stream, first_row);
 }
 
-#define LOWRANK_INSTANTIATE(T)                                                              \
-  template void multiply<T>(T, MatrixView<const T>, MatrixView<const T>, T, MatrixView<T>); \
-  template Matrix<T> product<T>(MatrixView<const T>, MatrixView<const T>);                  \
-  template Matrix<double> gram<T>(MatrixView<const T>);                                     \
-  template void solve_upper_right<T>(MatrixView<T>, MatrixView<const double>);              \
-  template Matrix<double> householder_qr<T>(MatrixView<T>);                                 \
-  template PivotedQr<T> pivoted_qr<T>(MatrixView<const T>, double);                         \
-  template std::optional<Matrix<double>> upper_inverse<T>(MatrixView<const T>);             \
-  template std::optional<LuFactors> lu_in_float<T>(MatrixView<const T>, double);            \
-  template void lu_solve<T>(const LuFactors&, Transpose, MatrixView<T>);                    \
-  template ThinSvd<T> thin_svd<T>(MatrixView<const T>, Vectors, SvdDriver);                 \
-  template double frobenius_norm<T>(MatrixView<const T>);                                   \
-  template std::vector<double> column_norms<T>(MatrixView<const T>);                        \
-  template std::optional<Entry> first_nonfinite<T>(MatrixView<const T>);                    \
-  template std::vector<Entry> largest_in_columns<T>(MatrixView<const T>);                   \
-  template void scale_columns<T>(MatrixView<T>, const std::vector<double>&);                \
-  template void add<T>(T, MatrixView<const T>, MatrixView<T>);                              \
-  template void copy<T>(MatrixView<const T>, MatrixView<T>);                                \
-  template Matrix<T> from_double<T>(MatrixView<const double>, Device&);                     \
-  template Matrix<double> to_double<T>(MatrixView<const T>);                                \
-  template void fill<T>(MatrixView<T>, T);                                                  \
+#define LOWRANK_INSTANTIATE(T)                                                                                  \
+  template void multiply<T>(T, MatrixView<const T>, MatrixView<const T>, T, MatrixView<T>);                     \
+  template Matrix<T> product<T>(MatrixView<const T>, MatrixView<const T>);                                      \
+  template Matrix<double> gram<T>(MatrixView<const T>);                                                         \
+  template void solve_upper_right<T>(MatrixView<T>, MatrixView<const double>);                                  \
+  template Matrix<double> householder_qr<T>(MatrixView<T>);                                                     \
+  template PivotedQr<T> pivoted_qr<T>(MatrixView<const T>, double);                                             \
+  template std::optional<Matrix<double>> upper_inverse<T>(MatrixView<const T>);                                 \
+  template std::optional<LuFactors> lu_in_float<T>(MatrixView<const T>, double);                                \
+  template bool multiplies_rounded<T>(const Device&, Rounding);                                                 \
+  template void multiply_rounded<T>(Rounding, MatrixView<const T>, MatrixView<const float>, MatrixView<float>); \
+  template void lu_solve<T>(const LuFactors&, Transpose, MatrixView<T>);                                        \
+  template ThinSvd<T> thin_svd<T>(MatrixView<const T>, Vectors, SvdDriver);                                     \
+  template double frobenius_norm<T>(MatrixView<const T>);                                                       \
+  template std::vector<double> column_norms<T>(MatrixView<const T>);                                            \
+  template std::optional<Entry> first_nonfinite<T>(MatrixView<const T>);                                        \
+  template std::vector<Entry> largest_in_columns<T>(MatrixView<const T>);                                       \
+  template void scale_columns<T>(MatrixView<T>, const std::vector<double>&);                                    \
+  template void add<T>(T, MatrixView<const T>, MatrixView<T>);                                                  \
+  template void copy<T>(MatrixView<const T>, MatrixView<T>);                                                    \
+  template Matrix<T> from_double<T>(MatrixView<const double>, Device&);                                         \
+  template Matrix<double> to_double<T>(MatrixView<const T>);                                                    \
+  template void fill<T>(MatrixView<T>, T);                                                                      \
   template void fill_normal<T>(MatrixView<T>, std::uint64_t, std::uint64_t, Index);
 LOWRANK_INSTANTIATE(float)
 LOWRANK_INSTANTIATE(double)

@@ -50,6 +50,9 @@ struct LuFactors {
 
 enum class Transpose { no, yes };
 
+/// What the entries of a product are rounded to on their way into it: bfloat16 has 8 bits, float 24.
+enum class Rounding { to_bfloat16, to_float };
+
 /// What a device implements, once for float and once for double. See the functions below for what is to be done: shapes
 /// are checked, all views live on the device, and a view may be of either order, with any leading dimension.
 template <Real T>
@@ -57,9 +60,10 @@ class Primitives {
  public:
   virtual ~Primitives() = default;
   virtual void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) const = 0;
-  /// Whether multiply_in_float, C ← A·X with A's entries rounded to float, is faster than a product in T.
-  virtual bool multiplies_in_float() const { return false; }
-  virtual void multiply_in_float(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C) const;
+  /// Whether multiply_rounded is faster than a product in T, and there at all.
+  virtual bool multiplies_rounded(Rounding) const { return false; }
+  virtual void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
+                                MatrixView<float> C) const;
   virtual Matrix<double> gram(MatrixView<const T> X) const = 0;
   virtual void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const = 0;
   virtual Matrix<double> householder_qr(MatrixView<T> X) const = 0;
@@ -83,12 +87,14 @@ class Primitives {
 template <Real T>
 void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C);
 
-/// Whether multiply_in_float is faster on this device than a product in double.
-bool multiplies_in_float(const Device& device);
+/// Whether multiply_rounded is faster on this device than a product in T, and there at all.
+template <Real T>
+bool multiplies_rounded(const Device& device, Rounding to);
 
-/// C ← A·X, the entries of A rounded to float on their way: no copy of A is made. Only where multiplies_in_float; else
-/// std::logic_error. 2·m·n·k flops in float.
-void multiply_in_float(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C);
+/// C ← A·X with sums in float, the entries of A and X rounded on their way (to_float: those of A): no copy of A is
+/// made. Entries must lie within float's range. Only where multiplies_rounded; else std::logic_error. 2·m·n·k flops.
+template <Real T>
+void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C);
 
 /// A·B in a new column-major matrix.
 template <Real T>

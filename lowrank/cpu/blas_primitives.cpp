@@ -6,6 +6,7 @@
 #include <lowrank/cpu/gram.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
 #include <lowrank/cpu/panel_amx.hpp>
+#include <lowrank/cpu/panel_bfloat16.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
 
 namespace lowrank {
@@ -73,13 +74,19 @@ void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<cons
 }
 
 template <Real T>
-bool HostPrimitives<T>::multiplies_in_float() const {
+bool HostPrimitives<T>::multiplies_rounded(Rounding to) const {
+  if (to == Rounding::to_bfloat16) return bfloat16::available();
   return std::is_same_v<T, double> && panel_multiply_is_vectorized();
 }
 
 template <Real T>
-void HostPrimitives<T>::multiply_in_float(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C) const {
-  panel_multiply<T, float>(1, A, X, 0, C);
+void HostPrimitives<T>::multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
+                                         MatrixView<float> C) const {
+  if (!multiplies_rounded(to)) return Primitives<T>::multiply_rounded(to, A, X, C);
+  if (to == Rounding::to_bfloat16)
+    bfloat16::multiply<T>(A, X, C);
+  else
+    panel_multiply<T, float>(1, A, X, 0, C);
 }
 
 template <Real T>
@@ -159,12 +166,12 @@ template void HostPrimitives<float>::multiply(float, MatrixView<const float>, Ma
                                               MatrixView<float>) const;
 template void HostPrimitives<double>::multiply(double, MatrixView<const double>, MatrixView<const double>, double,
                                                MatrixView<double>) const;
-template bool HostPrimitives<float>::multiplies_in_float() const;
-template bool HostPrimitives<double>::multiplies_in_float() const;
-template void HostPrimitives<float>::multiply_in_float(MatrixView<const float>, MatrixView<const float>,
+template bool HostPrimitives<float>::multiplies_rounded(Rounding) const;
+template bool HostPrimitives<double>::multiplies_rounded(Rounding) const;
+template void HostPrimitives<float>::multiply_rounded(Rounding, MatrixView<const float>, MatrixView<const float>,
+                                                      MatrixView<float>) const;
+template void HostPrimitives<double>::multiply_rounded(Rounding, MatrixView<const double>, MatrixView<const float>,
                                                        MatrixView<float>) const;
-template void HostPrimitives<double>::multiply_in_float(MatrixView<const double>, MatrixView<const float>,
-                                                        MatrixView<float>) const;
 template Matrix<double> HostPrimitives<float>::gram(MatrixView<const float>) const;
 template Matrix<double> HostPrimitives<double>::gram(MatrixView<const double>) const;
 template void HostPrimitives<float>::solve_upper_right(MatrixView<float>, MatrixView<const double>) const;

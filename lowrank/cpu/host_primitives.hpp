@@ -10,8 +10,9 @@ template <Real T>
 class HostPrimitives final : public Primitives<T> {
  public:
   void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) const override;
-  bool multiplies_in_float() const override;
-  void multiply_in_float(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C) const override;
+  bool multiplies_rounded(Rounding to) const override;
+  void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
+                        MatrixView<float> C) const override;
   Matrix<double> gram(MatrixView<const T> X) const override;
   void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const override;
   Matrix<double> householder_qr(MatrixView<T> X) const override;

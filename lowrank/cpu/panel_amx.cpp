@@ -6,6 +6,7 @@
 #include <cstring>
 #include <lowrank/cpu/amx_tiles.hpp>
 #include <lowrank/cpu/panel_amx.hpp>
+#include <lowrank/cpu/prefetch.hpp>
 #include <lowrank/cpu/round_up.hpp>
 
 #ifdef LOWRANK_HAS_AMX
@@ -22,18 +23,6 @@
 
 namespace lowrank::amx {
 namespace {
-
-/// Asks for memory ahead: `lines` runs of `per_line` cache lines, `pitch` bytes apart.
-struct Prefetch {
-  const char* at = nullptr;
-  Index per_line = 0, pitch = 0, lines = 0, done = 0, each = 0;
-  void some() {
-    for (Index i = 0; i < each && lines > 0; ++i) {
-      _mm_prefetch(at + done * 64, _MM_HINT_T1);
-      if (++done == per_line) done = 0, at += pitch, --lines;
-    }
-  }
-};
 
 struct __attribute__((packed)) TileConfig {
   std::uint8_t palette = 1, start = 0, reserved[14] = {};
@@ -151,7 +140,7 @@ void block_products(const char* a, Index groups, Panel& panel, Index first, Inde
   float* const scratch[4] = {fresh, fresh + kTileFloats, fresh + 2 * kTileFloats, fresh + 3 * kTileFloats};
   const auto tile = [&](Index g, Index h) { return sums + (g * panel.groups + h) * kTileFloats; };
   const Index pairs = panel.groups / 2, kernels = groups / 2 * pairs + (panel.groups % 2) * groups / 4;
-  if (ahead.lines > 0) ahead.each = (ahead.lines * ahead.per_line + kernels * steps - 1) / (kernels * steps);
+  ahead.spread(kernels * steps);
   for (Index g = 0; g < groups; g += 2)
     for (Index h = 0; h + 1 < panel.groups; h += 2) {
       float* const out[4] = {tile(g, h), tile(g, h + 1), tile(g + 1, h), tile(g + 1, h + 1)};
@@ -189,16 +178,6 @@ LOWRANK_AMX void store(float alpha, const float* sums, const Panel& panel, float
     }
 }
 
-Prefetch prefetch_of(MatrixView<const float> A) {
-  Prefetch p;
-  const bool by_rows = A.order() == Order::row_major;
-  p.at = reinterpret_cast<const char*>(A.data());
-  p.per_line = ((by_rows ? A.cols() : A.rows()) * static_cast<Index>(sizeof(float)) + 63) / 64;
-  p.lines = by_rows ? A.rows() : A.cols();
-  p.pitch = A.ld() * static_cast<Index>(sizeof(float));
-  return p;
-}
-
 /// Rows of A by blocks, handed out in turn; the block after the present one is known early, to be fetched ahead.
 template <bool Left>
 std::vector<char> sweep(float alpha, MatrixView<const float> A, Panel& panel, float beta, MatrixView<float> C,
@@ -223,9 +202,9 @@ std::vector<char> sweep(float alpha, MatrixView<const float> A, Panel& panel, fl
         fits = Left ? convert_rows(part, padded, tiles) : convert_columns(part, padded, tiles);
         Prefetch ahead;
         if (l + kDepth < n)
-          ahead = prefetch_of(cut(b, l + kDepth));
+          ahead = Prefetch(cut(b, l + kDepth));
         else if (next < blocks)
-          ahead = prefetch_of(cut(next, 0));
+          ahead = Prefetch(cut(next, 0));
         asm volatile("" ::: "memory");  // The tiles are loaded behind the compiler's back.
         if (fits)
           block_products<Left>(tiles, padded / kLines, panel, l / kStepDepth,

@@ -6,6 +6,7 @@
 #include <lowrank/core/matrix.hpp>
 #include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/panel_columns.hpp>
+#include <lowrank/cpu/panel_groups.hpp>
 #include <lowrank/cpu/panel_kernel.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
 #include <lowrank/cpu/panel_runs.hpp>
@@ -15,24 +16,17 @@
 namespace lowrank {
 namespace {
 
-/// How the columns of a panel are cut: groups of as many vectors as the kernels take at most, as even as can be.
+using panel::ColumnGroups;
+
 template <Real T>
-struct Columns {
-  Index lanes, vectors, groups, width;
-  Columns(Index k, const panel::Shape& shape) {
-    lanes = shape.vector_bytes / static_cast<Index>(sizeof(T));
-    vectors = (k + lanes - 1) / lanes;
-    groups = (vectors + shape.most_vectors - 1) / shape.most_vectors;
-    width = vectors * lanes;
-  }
-  Index first(Index g) const { return g * vectors / groups; }
-  Index count(Index g) const { return first(g + 1) - first(g); }
-};
+ColumnGroups columns_of(Index k, const panel::Shape& shape) {
+  return {k, shape.vector_bytes / static_cast<Index>(sizeof(T)), shape.most_vectors};
+}
 
 /// Rows of X by groups: group g starts at n·lanes·first(g) and holds n rows of count(g) vectors; columns beyond k are
 /// zero.
 template <Real T>
-void pack_panel(MatrixView<const T> X, const Columns<T>& columns, T* packed) {
+void pack_panel(MatrixView<const T> X, const ColumnGroups& columns, T* packed) {
   const Index n = X.rows(), k = X.cols();
 #pragma omp parallel for schedule(static) collapse(2)
   for (Index g = 0; g < columns.groups; ++g)
@@ -154,7 +148,7 @@ Index block_rows(Index m, Index most, Index strip) {
 template <Real T>
 struct PackedPanel {
   PackedPanel(MatrixView<const T> X, const panel::Shape& shape)
-      : columns(X.cols(), shape), rows(X.rows()), packed(checked_product(rows, columns.width), 1) {
+      : columns(columns_of<T>(X.cols(), shape)), rows(X.rows()), packed(checked_product(rows, columns.width), 1) {
     pack_panel<T>(X, columns, packed.data());
   }
   /// sums (rows columns.width apart) += a strip of A, its columns from l0 on, times group g.
@@ -165,7 +159,7 @@ struct PackedPanel {
                           depth, sums + j0, columns.width);
   }
 
-  Columns<T> columns;
+  ColumnGroups columns;
   Index rows;
   Matrix<T> packed;
 };

@@ -30,32 +30,32 @@ Matrix<T> DenseOperator<T>::to_dense() const {
 
 namespace {
 
+template <Real T>
 class RoundedOperator final : public LinearOperator<float> {
  public:
-  explicit RoundedOperator(MatrixView<const double> A) : A_(A) {}
+  RoundedOperator(Rounding to, MatrixView<const T> A) : to_(to), A_(A) {}
 
   Index rows() const override { return A_.rows(); }
   Index cols() const override { return A_.cols(); }
-  void multiply(MatrixView<const float> X, MatrixView<float> Y) const override { multiply_in_float(A_, X, Y); }
+  void multiply(MatrixView<const float> X, MatrixView<float> Y) const override { multiply_rounded<T>(to_, A_, X, Y); }
   void multiply_adjoint(MatrixView<const float> X, MatrixView<float> Y) const override {
-    multiply_in_float(A_.transposed(), X, Y);
+    multiply_rounded<T>(to_, A_.transposed(), X, Y);
   }
   Device& device() const override { return A_.device(); }
-  std::string kind() const override { return "dense, in float"; }
+  std::string kind() const override { return "dense, rounded"; }
 
  private:
-  MatrixView<const double> A_;
+  Rounding to_;
+  MatrixView<const T> A_;
 };
 
 }  // namespace
 
 template <Real T>
-std::unique_ptr<LinearOperator<float>> DenseOperator<T>::in_float() const {
+std::unique_ptr<LinearOperator<float>> DenseOperator<T>::rounded(Rounding to) const {
   constexpr Index small = 192;  // Below, all products are quick.
-  if constexpr (std::is_same_v<T, double>)
-    if (std::min(A_.rows(), A_.cols()) > small && multiplies_in_float(A_.device()))
-      return std::make_unique<RoundedOperator>(A_);
-  return nullptr;
+  if (std::min(A_.rows(), A_.cols()) <= small || !multiplies_rounded<T>(A_.device(), to)) return nullptr;
+  return std::make_unique<RoundedOperator<T>>(to, A_);
 }
 
 template class DenseOperator<float>;

@@ -18,7 +18,7 @@ class DenseOperator final : public LinearOperator<T> {
   std::optional<double> residual_norm(MatrixView<const T> L, MatrixView<const T> R) const override;
   std::optional<MatrixView<const T>> entries() const override { return A_; }
   Matrix<T> to_dense() const override;
-  std::unique_ptr<LinearOperator<float>> in_float() const override;
+  std::unique_ptr<LinearOperator<float>> rounded(Rounding to) const override;
   Device& device() const override { return A_.device(); }
   std::string kind() const override { return "dense"; }
 

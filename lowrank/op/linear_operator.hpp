@@ -53,9 +53,10 @@ class LinearOperator {
   /// A as a dense matrix in memory. The default multiplies by the identity, block by block.
   virtual Matrix<T> to_dense() const;
 
-  /// The same matrix, its entries rounded to float on their way into products with panels in float, if that is faster
-  /// than products in T; or nothing. Refers to what this operator refers to. Entries must lie within float's range.
-  virtual std::unique_ptr<LinearOperator<float>> in_float() const { return nullptr; }
+  /// The same matrix, its entries rounded on their way into products with panels in float (see multiply_rounded), if
+  /// that is faster than products in T; or nothing. Refers to what this operator refers to. Entries must lie within
+  /// float's range.
+  virtual std::unique_ptr<LinearOperator<float>> rounded(Rounding) const { return nullptr; }
 
   /// The device on which the panels must live.
   virtual Device& device() const { return host_device(); }

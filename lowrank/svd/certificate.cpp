@@ -43,6 +43,36 @@ Matrix<T> triplet_residuals(MatrixView<T> image, MatrixView<const T> US, const R
   return known ? product<T>(image, residual.coefficients) : Matrix<T>::copy_of(image);
 }
 
+/// uᵢᵀ·dᵢ for the columns of both.
+template <Real T>
+std::vector<double> overlaps(MatrixView<const T> U, MatrixView<const T> D) {
+  const Matrix<double> UtD = to_double<T>(product<T>(U.transposed(), D));
+  std::vector<double> diagonal;
+  for (Index i = 0; i < UtD.cols(); ++i) diagonal.push_back(UtD(i, i));
+  return diagonal;
+}
+
+/// The largest norm of a column of A·V - U·S with A's entries rounded to float, and what rounding may have taken from
+/// it added. Nothing where that is more than a small part of it, or where U and V contradict Aᵀ·U = V·S, by which the
+/// columns are orthogonal to those of U.
+template <Real T>
+std::optional<double> rounded_residual(const LinearOperator<float>& A, MatrixView<const T> U,
+                                       const std::vector<double>& sigma, MatrixView<const T> V, double norm) {
+  constexpr double eps = std::numeric_limits<float>::epsilon(), small_part = 1.0 / 32;
+  const auto to_float = [](MatrixView<const T> X) { return from_double<float>(to_double<T>(X), X.device()); };
+  Matrix<float> D(A.rows(), V.cols(), A.device()), US = to_float(U);
+  const Matrix<float> left = US.clone();
+  A.multiply(to_float(V), D);
+  scale_columns<float>(US, sigma);
+  add<float>(-1, US, D);
+  const std::vector<double> norms = column_norms<float>(D);
+  const double largest = *std::max_element(norms.begin(), norms.end()), rounding = 2 * eps * norm;
+  if (!(rounding <= small_part * largest)) return std::nullopt;
+  for (const double overlap : overlaps<float>(left, D))
+    if (!(std::abs(overlap) <= rounding)) return std::nullopt;
+  return largest + rounding;
+}
+
 /// Columns scaled to norm 1 (zero columns stay); log of each norm is added to `logs`.
 template <Real T>
 void normalize(MatrixView<T> X, std::vector<double>& logs) {
@@ -110,7 +140,7 @@ double exchange_gain(const std::vector<double>& kept, const std::vector<double>&
 template <Real T>
 Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std::vector<T>& S, MatrixView<const T> V,
                     std::optional<double> norm, std::optional<double> next, const CertificateOptions& options,
-                    const ResidualBlock<T>& residual) {
+                    const ResidualBlock<T>& residual, const LinearOperator<float>* rounded) {
   constexpr double eps = std::numeric_limits<T>::epsilon();
   const Index k = U.cols(), probes = std::max<Index>(1, options.probes);
   const std::vector<double> sigma(S.begin(), S.end());
@@ -118,31 +148,34 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   c.orthogonality_u = orthogonality_defect<T>(U);
   c.orthogonality_v = orthogonality_defect<T>(V);
 
-  // 1. One product: A·[V, Ω], or A·[block, Ω].
-  const MatrixView<const T> asked = residual.block.empty() ? V : residual.block.view();
+  // 1. One product: A·[V, Ω], or A·[block, Ω], or A·Ω where float has served for the residuals.
+  const bool direct = residual.block.empty();
+  const std::optional<double> in_float =
+      rounded != nullptr && direct && norm && k > 0 ? rounded_residual<T>(*rounded, U, sigma, V, *norm) : std::nullopt;
+  const MatrixView<const T> asked = in_float ? V.left_cols(0) : direct ? V : residual.block.view();
   const Index width = asked.cols();
   Matrix<T> panel(A.cols(), width + probes, A.device());
   if (width > 0) copy<T>(asked, panel.left_cols(width));
   fill_normal<T>(panel.view().middle_cols(width, probes), options.seed, 0);
   Matrix<T> image(A.rows(), width + probes, A.device());
   A.multiply(panel, image);
-  c.passes = 1;
+  c.passes = in_float ? 2 : 1;
   Residual<T> E{A, Matrix<T>::copy_of(U), V};
   scale_columns<T>(E.US, sigma);
 
   // 2. Residuals of the triplets, D = A·V - U·S, and <A, U·S·Vᵀ> = ‖S‖² + Σ σᵢ·uᵢᵀ·dᵢ.
   double overlap = 0, kept = 0, sigma_max = k > 0 ? sigma.front() : 0;
-  if (k > 0) {
+  for (const double s : sigma) kept += s * s;
+  if (in_float) {
+    c.triplet_residual = *in_float;
+    overlap = kept;
+  } else if (k > 0) {
     const Matrix<T> D = triplet_residuals<T>(image.left_cols(width), E.US, residual);
     const std::vector<double> residuals = column_norms<T>(D);
     c.triplet_residual = *std::max_element(residuals.begin(), residuals.end());
-    if (!residual.block.empty()) c.triplet_residual += residual.rest + 8 * eps * sigma_max;
-    const Matrix<double> UtD = to_double<T>(product<T>(U.transposed(), D));
-    for (Index i = 0; i < k; ++i) {
-      const double s = sigma[static_cast<std::size_t>(i)];
-      kept += s * s;
-      overlap += s * (s + UtD(i, i));
-    }
+    if (!direct) c.triplet_residual += residual.rest + 8 * eps * sigma_max;
+    const std::vector<double> UtD = overlaps<T>(U, D);
+    for (std::size_t i = 0; i < sigma.size(); ++i) overlap += sigma[i] * (sigma[i] + UtD[i]);
   }
 
   // 3. E·Ω, its size an estimate of ‖E‖_F, and the probed bound.
@@ -207,9 +240,9 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
 
 template Certificate certify(const LinearOperator<float>&, MatrixView<const float>, const std::vector<float>&,
                              MatrixView<const float>, std::optional<double>, std::optional<double>,
-                             const CertificateOptions&, const ResidualBlock<float>&);
+                             const CertificateOptions&, const ResidualBlock<float>&, const LinearOperator<float>*);
 template Certificate certify(const LinearOperator<double>&, MatrixView<const double>, const std::vector<double>&,
                              MatrixView<const double>, std::optional<double>, std::optional<double>,
-                             const CertificateOptions&, const ResidualBlock<double>&);
+                             const CertificateOptions&, const ResidualBlock<double>&, const LinearOperator<float>*);
 
 }  // namespace lowrank

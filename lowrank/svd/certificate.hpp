@@ -60,7 +60,9 @@ struct ResidualBlock {
 /// Certifies U·diag(S)·Vᵀ as an approximation of A, where Aᵀ·U = V·diag(S) holds up to rounding by construction (U
 /// spans the basis that A was projected on). For a basis on the other side pass AdjointOperator(A), V, S, U.
 ///
-/// `norm` is ‖A‖_F where known. `next` is σ_{k+1} where an exact SVD gave it. Cost: a product with k + probes columns
+/// `norm` is ‖A‖_F where known. `next` is σ_{k+1} where an exact SVD gave it. `rounded` may be A with entries rounded
+/// to float: then A·V is asked of it, which serves unless the residuals come out within what rounding may have done to
+/// them. Cost: a product with k + probes columns
 /// (or as many as the residual block has, + probes), 2·power products with `probes` columns, and a sweep to form E
 /// where ‖A‖² - ‖S‖² cancels.
 ///
@@ -70,6 +72,6 @@ struct ResidualBlock {
 template <Real T>
 Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std::vector<T>& S, MatrixView<const T> V,
                     std::optional<double> norm, std::optional<double> next, const CertificateOptions& options = {},
-                    const ResidualBlock<T>& residual = {});
+                    const ResidualBlock<T>& residual = {}, const LinearOperator<float>* rounded = nullptr);
 
 }  // namespace lowrank

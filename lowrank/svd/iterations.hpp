@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <lowrank/svd/methods.hpp>
 
 /// The iterations behind the truncated methods. Each finds a basis X of one side of A whose image op(A)·X is known, and
@@ -13,11 +14,14 @@ struct Handover {
   bool adjoint;      ///< X lies on the side of A's rows: its image is Aᵀ·X
   StoppingRule rule;
   double error;  ///< of the approximation by that basis
+  Precision precision;
   std::uint64_t stream;
 };
 
-/// Relative errors for which products in float are as good as any: well above float's rounding.
-constexpr double kFloatsReach = 1e-3;
+template <Real T>
+constexpr Precision precision_of() {
+  return {std::numeric_limits<T>::epsilon()};
+}
 
 /// Into `result`: the `count` leading triplets of op(A) on an orthonormal basis X whose image is op(A)·X = Y·core, from
 /// the SVD of the core; op(A) is Aᵀ where `adjoint`.
@@ -30,18 +34,23 @@ void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const ThinSvd<d
 template <Real T>
 class SubspaceIteration {
  public:
-  SubspaceIteration(const LinearOperator<T>& A, const MethodInput& input, Index limit);
+  SubspaceIteration(const LinearOperator<T>& A, const MethodInput& input, Index limit,
+                    Precision precision = precision_of<T>());
+
+  /// Columns of the first product.
+  static Index first_block(const MethodInput& input, Index limit) { return panel_width(input, limit); }
 
   void start();
   void start(const Handover& from);
   /// Half-steps until the basis is good enough, or `products` are used up, or it would need more than the limit's
-  /// columns. True when the image of the basis is the answer.
+  /// columns, or its precision hides the answer. True when the image of the basis is the answer.
   bool run(Index products);
   void finish(MethodResult<T>& result) const;
   Handover handover();
 
   Index products() const { return products_; }
   Index sweeps() const { return sweeps_; }
+  bool hidden() const { return verdict_.hidden; }
 
  private:
   Matrix<T> image();
@@ -50,6 +59,7 @@ class SubspaceIteration {
   const LinearOperator<T>& A_;
   const MethodInput& input_;
   const Index limit_;
+  const Precision precision_;
   const bool fused_;
   StoppingRule rule_;
   StoppingRule::Verdict verdict_;
@@ -85,7 +95,11 @@ class GrowingBasis {
 template <Real T>
 class BlockKrylov {
  public:
-  BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit);
+  BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit,
+              Precision precision = precision_of<T>());
+
+  /// Columns of every product.
+  static Index first_block(const MethodInput& input, Index limit);
 
   void start();
   bool run(Index products);
@@ -94,6 +108,7 @@ class BlockKrylov {
 
   Index products() const { return products_; }
   Index sweeps() const { return products_; }
+  bool hidden() const { return verdict_.hidden; }
 
  private:
   struct Side {
@@ -108,6 +123,7 @@ class BlockKrylov {
   const LinearOperator<T>& A_;
   const MethodInput& input_;
   const Index limit_, block_;
+  const Precision precision_;
   StoppingRule rule_;
   StoppingRule::Verdict verdict_;
   Side right_, left_;

@@ -1,15 +1,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/scaling.hpp>
 #include <memory>
 
 namespace lowrank {
 
-Index panel_width(const MethodInput& input, Index limit) {
+Index panel_width(const MethodInput& input, Index limit, Index rank) {
   constexpr Index first_guess = 32;
-  const Index k = input.wish.rank > 0 ? input.wish.rank : first_guess;
+  const Index k = input.wish.rank > 0 ? input.wish.rank : std::max(rank, first_guess);
   const Index extra = input.options.oversample >= 0 ? input.options.oversample : std::max<Index>(10, k / 10);
   return std::min(k + extra, std::max(limit, input.wish.rank));
 }
@@ -31,12 +32,22 @@ void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const ThinSvd<d
 
 namespace {
 
-/// Whether the wish may be for an error within float's reach, and the entries lie in its range.
-bool float_serves(const MethodInput& input) {
-  constexpr Index in_double = 2;  // Products that may have to follow.
-  if (!input.options.float_passes || input.options.max_products <= in_double) return false;
+/// What the Ritz values of the rounded matrix are good to. Rounding to bfloat16 changes entries by up to 2^-9 of
+/// themselves, about as noise would: singular values then change by that share of their entries' part in them.
+Precision rounded_precision(Rounding to, Index smaller) {
+  const Precision sums = precision_of<float>();
+  if (to == Rounding::to_float) return sums;
+  return {sums.absolute, 0x1p-9 / std::sqrt(static_cast<double>(smaller))};
+}
+
+/// Whether the wish may be for an error within the reach of a rounded matrix, and the entries lie in float's range.
+bool serves(Rounding to, const Precision& precision, const MethodInput& input, Index products_left) {
+  constexpr Index in_full = 2;  // Products that may have to follow.
+  if (!input.options.rounded_passes || products_left <= in_full) return false;
   if (input.norm <= 0 || safe_scale<float>(input.norm) != 1) return false;
-  return input.wish.rank > 0 || input.wish.rtol >= kFloatsReach;
+  constexpr double finest = 1e-3;
+  if (to == Rounding::to_bfloat16 && input.options.excess < finest) return false;
+  return input.wish.rank > 0 || input.wish.rtol >= precision.reach();
 }
 
 /// Runs `iteration` from where it starts, or none where that gave up.
@@ -48,30 +59,44 @@ void run_on(Iteration& iteration, Index products, MethodResult<T>& result) {
   result.sweeps += iteration.sweeps();
 }
 
-/// By the iteration in T; or, where products in float serve, by it in float first and subspace iteration in T on what
-/// it found.
+/// Whether products with the rounded matrix spare more than what follows them costs, a product and a certificate with
+/// all columns: in double always; in float, which is only twice as slow, where those are no more than a block's.
+template <template <class> class Iteration, Real T>
+bool pays(const MethodInput& input, Index limit) {
+  return std::is_same_v<T, double> || 3 * Iteration<T>::first_block(input, limit) >= 2 * panel_width(input, limit);
+}
+
+/// By the iteration in T; or, where products with the rounded matrix serve, by it with those first and subspace
+/// iteration in T on what it found.
 template <template <class> class Iteration, Real T>
 MethodResult<T> iterate(const LinearOperator<T>& A, const MethodInput& input, Index limit) {
   const Index products = input.options.max_products;
   MethodResult<T> result;
-  const std::unique_ptr<LinearOperator<float>> rounded = float_serves(input) ? A.in_float() : nullptr;
-  if (!rounded) {
-    Iteration<T> iteration(A, input, limit);
-    iteration.start();
-    run_on(iteration, products, result);
+  for (const Rounding to : {Rounding::to_bfloat16, Rounding::to_float}) {
+    const Precision precision = rounded_precision(to, std::min(A.rows(), A.cols()));
+    const Index left = products - result.products;
+    const std::unique_ptr<LinearOperator<float>> rounded =
+        serves(to, precision, input, left) && pays<Iteration, T>(input, limit) ? A.rounded(to) : nullptr;
+    if (!rounded) continue;
+    Iteration<float> rough(*rounded, input, limit, precision);
+    rough.start();
+    result.gave_up = !rough.run(left - 2);
+    result.products += rough.products();
+    result.sweeps += rough.sweeps();
+    if (rough.hidden()) continue;
+    if (!result.gave_up) {
+      SubspaceIteration<T> iteration(A, input, limit);
+      iteration.start(rough.handover());
+      run_on(iteration, products - result.products, result);
+    }
+    result.rounded = true;
+    result.note = fmt::format("{} of {} products in {}", rough.products(), result.products,
+                              to == Rounding::to_float ? "float" : "bfloat16");
     return result;
   }
-  Iteration<float> rough(*rounded, input, limit);
-  rough.start();
-  result.gave_up = !rough.run(products - 2);
-  result.products = rough.products();
-  result.sweeps = rough.sweeps();
-  if (!result.gave_up) {
-    SubspaceIteration<T> iteration(A, input, limit);
-    iteration.start(rough.handover());
-    run_on(iteration, products - rough.products(), result);
-  }
-  result.note = fmt::format("{} of {} products in float", rough.products(), result.products);
+  Iteration<T> iteration(A, input, limit);
+  iteration.start();
+  run_on(iteration, products - result.products, result);
   return result;
 }
 

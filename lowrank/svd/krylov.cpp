@@ -1,20 +1,10 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
 namespace lowrank {
 namespace {
-
-/// Half the wish, in whole vectors of the kernels: the products with all blocks together then have a third of the
-/// columns that subspace iteration needs for the same error. A narrower block has fewer still, but its products run at
-/// the speed of memory. With few products allowed a block takes all of the wish.
-Index block_width(Index width, Index max_products) {
-  constexpr Index lanes = 16, least = 32, most = 128, few = 8;
-  if (width <= least || max_products < few) return width;
-  return std::clamp((width / 2 + lanes / 2) / lanes * lanes, least, most);
-}
 
 /// Appends the coefficients of one more block's image: `upper` of the basis so far, `lower` of its new block.
 void append_columns(Eigen::MatrixXd& core, const Matrix<double>& upper, const Matrix<double>& lower) {
@@ -37,14 +27,26 @@ MatrixView<T> GrowingBasis<T>::next(Index count) {
   return columns_.view().middle_cols(used_, count);
 }
 
+/// Half the wish, in whole vectors of the kernels: the products with all blocks together then have a third of the
+/// columns that subspace iteration needs for the same error. A narrower block has fewer still, but its products run at
+/// the speed of memory. With few products allowed a block takes all of the wish.
 template <Real T>
-BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit)
+Index BlockKrylov<T>::first_block(const MethodInput& input, Index limit) {
+  constexpr Index lanes = 16, least = 32, most = 128, few = 8;
+  const Index width = panel_width(input, limit);
+  if (width <= least || input.options.max_products < few) return width;
+  return std::clamp((width / 2 + lanes / 2) / lanes * lanes, least, most);
+}
+
+template <Real T>
+BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit, Precision precision)
     : A_(A),
       input_(input),
       limit_(limit),
-      block_(block_width(panel_width(input, limit), input.options.max_products)),
-      rule_(input.wish, input.norm, input.options.excess, std::numeric_limits<T>::epsilon(),
-            std::min(A.rows(), A.cols()), StoppingRule::Basis::krylov),
+      block_(first_block(input, limit)),
+      precision_(precision),
+      rule_(input.wish, input.norm, input.options.excess, precision, std::min(A.rows(), A.cols()),
+            StoppingRule::Basis::krylov),
       right_{{A.cols(), 3 * panel_width(input, limit), A.device()}, {}, 0},
       left_{{A.rows(), 3 * panel_width(input, limit), A.device()}, {}, 0} {}
 
@@ -72,6 +74,7 @@ bool BlockKrylov<T>::run(Index products) {
     // 2. Ritz values: op(A)·basis = (other basis)·core.
     judge();
     if (input_.options.progress) input_.options.progress({"block Krylov", -1});
+    if (verdict_.hidden) return false;
     const bool whole = from_->basis.cols() == from_->basis.rows();  // Nothing of A is left out.
     verdict_.settled |= whole && verdict_.met;
     if ((verdict_.settled && products_ > 1) || (verdict_.met && products_ >= products) || whole) return verdict_.met;
@@ -123,8 +126,9 @@ ResidualBlock<T> BlockKrylov<T>::residual_block(const ThinSvd<double>& ritz, Ind
 template <Real T>
 Handover BlockKrylov<T>::handover() {
   const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(from_->core));
-  const Index k = std::min(panel_width(input_, limit_), from_->basis.cols());
-  return {to_double<T>(rotated<T>(to_->basis.view(), ritz.U, k)), from_ == &right_, rule_, verdict_.error, 1};
+  const Index k = std::min(panel_width(input_, limit_, verdict_.rank), from_->basis.cols());
+  return {
+      to_double<T>(rotated<T>(to_->basis.view(), ritz.U, k)), from_ == &right_, rule_, verdict_.error, precision_, 1};
 }
 
 template class GrowingBasis<float>;

@@ -27,6 +27,7 @@ struct MethodResult {
   bool exact_on_left = true;  ///< Aᵀ·U = V·S by construction, else A·V = U·S
   ResidualBlock<T> residual;  ///< of the side that is not exact, where known
   double next = -1;           ///< σ_{r+1} where known (exact)
+  bool rounded = false;       ///< the basis was found by products with A rounded: its entries are in float's range
   std::string note;
 };
 
@@ -35,9 +36,9 @@ template <Real T>
 MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& input);
 
 /// Subspace iteration: SubspaceIteration (iterations.hpp). For an rtol the basis grows until the wish is met (fixed
-/// precision). Gives up when the basis would need more than `limit` columns. Where A.in_float() serves (SvdOptions::
-/// float_passes) half-steps in float find the basis and half-steps of subspace iteration in T go on from it: at least
-/// one, and at least two where the error is out of float's reach.
+/// precision). Gives up when the basis would need more than `limit` columns. Where A.rounded() serves (SvdOptions::
+/// rounded_passes) half-steps with it find the basis and half-steps of subspace iteration in T go on from it: at least
+/// one, and at least two where the error is out of the rounded matrix's reach.
 template <Real T>
 MethodResult<T> randomized_method(const LinearOperator<T>& A, const MethodInput& input, Index limit);
 
@@ -50,7 +51,7 @@ MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& inp
 template <Real T>
 Matrix<T> rotated(MatrixView<const T> Q, const Matrix<double>& rotation, Index count);
 
-/// Columns of the first panel.
-Index panel_width(const MethodInput& input, Index limit);
+/// Columns of a panel for `rank` triplets; for the first one of a wish without a rank that is a guess.
+Index panel_width(const MethodInput& input, Index limit, Index rank = 0);
 
 }  // namespace lowrank

@@ -37,8 +37,11 @@ Interval largest_singular_value(const LinearOperator<T>& original, double norm, 
   // each product costs a sweep of memory and two digits do; eight columns cost little more than one.
   constexpr Index large = 1000;
   const Index smaller = std::min(A.rows(), A.cols());
-  const SvdOptions options{
-      .excess = 1e-12, .oversample = 7, .max_products = smaller > large ? 12 : 60, .float_passes = false, .seed = seed};
+  const SvdOptions options{.excess = 1e-12,
+                           .oversample = 7,
+                           .max_products = smaller > large ? 12 : 60,
+                           .rounded_passes = false,
+                           .seed = seed};
   const MethodInput input{{.rank = 1}, norm, options};
   const MethodResult<T> top = krylov_method<T>(A, input, smaller);
   if (top.gave_up) {  // The basis came to the end of a small space.

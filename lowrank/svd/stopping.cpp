@@ -5,15 +5,21 @@
 
 namespace lowrank {
 
-StoppingRule::StoppingRule(Truncation wish, double norm, double excess, double eps, Index smaller, Basis basis)
-    : wish_(wish), norm_(norm), excess_(excess), eps_(eps), smaller_(smaller), basis_(basis) {}
+StoppingRule::StoppingRule(Truncation wish, double norm, double excess, Precision precision, Index smaller, Basis basis)
+    : wish_(wish),
+      norm_(norm),
+      excess_(excess),
+      precision_(precision),
+      previous_precision_(precision),
+      smaller_(smaller),
+      basis_(basis) {}
 
 /// ‖A‖² - ‖QᵀA‖². Where that cancels, the singular values outside are taken to be no larger than the last Ritz value.
 /// Nothing when ‖A‖ is not known: what is left out is then no more than the Ritz values beyond the wish, the strictest
 /// reading.
 StoppingRule::Outside StoppingRule::outside_of(const std::vector<double>& ritz, double inside) const {
   if (norm_ < 0) return {0, false};
-  const double noise = 16 * eps_ * inside;
+  const double noise = precision_.of_sum(inside);
   const double outside = norm_ * norm_ - inside;
   if (outside > noise) return {outside, true};
   const double last = ritz.back(), count = static_cast<double>(smaller_) - static_cast<double>(ritz.size());
@@ -37,18 +43,20 @@ Index least_rank(const std::vector<double>& values, double outside, double allow
 }
 
 Index StoppingRule::rank_for_wish(const std::vector<double>& ritz, double outside) const {
-  return least_rank(ritz, outside, allowed_energy(wish_.rtol, norm_, eps_));
+  return least_rank(ritz, outside, allowed_energy(wish_.rtol, norm_, precision_.absolute));
 }
 
 double StoppingRule::expected_gain(const std::vector<double>& ritz, Index rank, const Outside& outside) {
   double gain = std::numeric_limits<double>::infinity();
   if (!previous_.empty()) {
     gain = 0;
-    for (Index i = 0; i < std::min<Index>(rank, static_cast<Index>(previous_.size())); ++i) {
-      const double now = ritz[static_cast<std::size_t>(i)], before = previous_[static_cast<std::size_t>(i)];
-      // A Ritz value is known to about eps·σ₁; a change below that is rounding.
-      const double change = now * now - before * before, noise = 8 * eps_ * now * ritz.front();
-      if (change > noise) gain += change;
+    for (std::size_t i = 0; i < std::min(static_cast<std::size_t>(rank), previous_.size()); ++i) {
+      // Exact values only grow. Those of a rounded matrix also change where the iteration changes sides, and back.
+      const double now = ritz[i] * ritz[i], once = std::abs(now - previous_[i] * previous_[i]);
+      const double change = i < older_.size() ? std::min(once, std::abs(now - older_[i] * older_[i])) : once;
+      if (change >
+          std::max(precision_.of_square(ritz[i], ritz.front()), previous_precision_.of_square(ritz[i], ritz.front())))
+        gain += change;
     }
   }
   double expected = gain;
@@ -79,9 +87,11 @@ StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
       (i < verdict.rank ? kept : tail) += square;
     }
     verdict.error = std::sqrt(tail);
+    verdict.hidden = verdict.rank > 0 && precision_.hides(ritz[static_cast<std::size_t>(verdict.rank - 1)], norm_);
     // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate. Where the tail outweighs what is kept,
     // the error says little of the singular values: then what is kept must have settled as closely.
-    verdict.settled = expected <= excess_ * std::min(tail, kept) || expected <= 8 * eps_ * eps_ * inside;
+    verdict.settled = expected <= excess_ * std::min(tail, kept) ||
+                      expected <= 8 * precision_.absolute * precision_.absolute * inside;
     if (wish_.rank == 0) {
       // And what the gain would save in rank is at most 2 % or one triplet.
       const Index least = rank_for_wish(ritz, std::max(0.0, outside.energy - expected));
@@ -90,7 +100,9 @@ StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
   } else {
     last_gain_ = -1;
   }
+  older_ = std::move(previous_);
   previous_ = ritz;
+  previous_precision_ = precision_;
   return verdict;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <lowrank/svd/svd.hpp>
 #include <vector>
 
@@ -11,6 +12,22 @@ double allowed_energy(double rtol, double norm, double eps);
 
 /// The least r with outside + Σ_{i>r} values² <= allowed, or one more than there are values.
 Index least_rank(const std::vector<double>& values, double outside, double allowed);
+
+/// What the Ritz values of an iteration are good to.
+struct Precision {
+  double absolute;      ///< each to this share of the largest
+  double relative = 0;  ///< and to this share of itself
+
+  /// Squares may differ by this without any change.
+  double of_square(double value, double largest) const {
+    return 8 * absolute * value * largest + 4 * relative * value * value;
+  }
+  double of_sum(double squares) const { return (16 * absolute + 4 * relative) * squares; }
+  /// The relative error of an approximation below which they say nothing of it: above what of_sum() alone amounts to.
+  double reach() const { return std::sqrt(2 * of_sum(1)); }
+  /// Whether a singular value of a matrix of norm `norm` is hidden by what rounding did to the matrix.
+  bool hides(double value, double norm) const { return relative > 0 && value < 16 * relative * norm; }
+};
 
 /// Decides from the Ritz values of one basis after the other how many triplets to keep and when the basis is good
 /// enough.
@@ -26,26 +43,31 @@ class StoppingRule {
     double error = 0;      ///< ‖A - what is kept‖_F, as far as the Ritz values tell
     bool met = false;      ///< the basis meets the wish
     bool settled = false;  ///< and is within the excess of the best
+    bool hidden = false;   ///< the last triplet to keep is lost in the precision
   };
 
   /// How the basis came about: in one of subspace iteration the last Ritz value is about the largest singular value
   /// outside; the last ones of a Krylov basis say nothing of those.
   enum class Basis { subspace, krylov };
 
-  /// `norm` is ‖A‖_F, or negative when unknown (rank wishes only); `eps` the precision of the Ritz values; `excess` how
-  /// far the error may be above the best one, relatively; `smaller` is min(rows, cols).
-  StoppingRule(Truncation wish, double norm, double excess, double eps, Index smaller, Basis basis = Basis::subspace);
+  /// `norm` is ‖A‖_F, or negative when unknown (rank wishes only); `excess` how far the error may be above the
+  /// best one, relatively; `smaller` is min(rows, cols).
+  StoppingRule(Truncation wish, double norm, double excess, Precision precision, Index smaller,
+               Basis basis = Basis::subspace);
 
   /// `ritz` in falling order, of the present basis.
   Verdict judge(const std::vector<double>& ritz);
   /// Goes on where an iteration in another precision has come to.
   void follow(const StoppingRule& other) {
     previous_ = other.previous_;
+    older_ = other.older_;
+    previous_precision_ = other.precision_;
     last_gain_ = other.last_gain_;
   }
   /// The basis has got more columns: gains do not compare with those before.
   void basis_grew() {
     previous_.clear();
+    older_.clear();
     last_gain_ = -1;
   }
 
@@ -59,10 +81,11 @@ class StoppingRule {
   double expected_gain(const std::vector<double>& ritz, Index rank, const Outside& outside);
 
   Truncation wish_;
-  double norm_, excess_, eps_;
+  double norm_, excess_;
+  Precision precision_, previous_precision_;
   Index smaller_;
   Basis basis_;
-  std::vector<double> previous_;
+  std::vector<double> previous_, older_;  // of the last half-step and the one before
   double last_gain_ = -1;
 };
 

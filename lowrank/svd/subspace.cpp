@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
@@ -20,13 +19,14 @@ Matrix<T> widened(const Matrix<T>& X, Index rows, Index width, Device& device, s
 }  // namespace
 
 template <Real T>
-SubspaceIteration<T>::SubspaceIteration(const LinearOperator<T>& A, const MethodInput& input, Index limit)
+SubspaceIteration<T>::SubspaceIteration(const LinearOperator<T>& A, const MethodInput& input, Index limit,
+                                        Precision precision)
     : A_(A),
       input_(input),
       limit_(limit),
+      precision_(precision),
       fused_(A.single_sweep_normal()),
-      rule_(input.wish, input.norm, input.options.excess, std::numeric_limits<T>::epsilon(),
-            std::min(A.rows(), A.cols())),
+      rule_(input.wish, input.norm, input.options.excess, precision, std::min(A.rows(), A.cols())),
       width_(panel_width(input, limit)) {}
 
 template <Real T>
@@ -41,8 +41,8 @@ void SubspaceIteration<T>::start(const Handover& from) {
   adjoint_ = from.adjoint;
   stream_ = from.stream;
   width_ = X_.cols();
-  // Ritz values that float's rounding has touched say nothing of a smaller error.
-  if (from.error >= kFloatsReach * input_.norm) {
+  // Ritz values that rounding has touched say nothing of a smaller error.
+  if (from.error >= from.precision.reach() * input_.norm) {
     since_growth_ = 1;
     rule_.follow(from.rule);
   }
@@ -58,6 +58,7 @@ bool SubspaceIteration<T>::run(Index products) {
     R_ = orthonormalize<T>(Y_);
     verdict_ = rule_.judge(thin_svd<double>(R_, Vectors::none).S);
     if (input_.options.progress) input_.options.progress({"subspace iteration", -1});
+    if (verdict_.hidden) return false;
     // 3. Done, or out of products.
     const bool last = products_ >= products;
     if ((verdict_.settled && since_growth_ > 1) || (last && (verdict_.met || width_ >= limit_))) return true;
@@ -83,7 +84,7 @@ void SubspaceIteration<T>::finish(MethodResult<T>& result) const {
 template <Real T>
 Handover SubspaceIteration<T>::handover() {
   turn({});
-  return {to_double<T>(X_), adjoint_, rule_, verdict_.error, stream_};
+  return {to_double<T>(X_), adjoint_, rule_, verdict_.error, precision_, stream_};
 }
 
 template <Real T>

@@ -96,11 +96,16 @@ void fix_signs(MethodResult<T>& m) {
 
 template <Real T>
 Certificate certificate_of(const LinearOperator<T>& A, const MethodResult<T>& m, double norm,
-                           const CertificateOptions& options) {
+                           const SvdOptions& options) {
   const std::optional<double> known = norm >= 0 ? std::optional(norm) : std::nullopt;
   const std::optional<double> next = m.next >= 0 ? std::optional(m.next) : std::nullopt;
-  if (m.exact_on_left) return certify<T>(A, m.U, m.S, m.V, known, next, options, m.residual);
-  return certify<T>(AdjointOperator<T>(A), m.V, m.S, m.U, known, next, options, m.residual);
+  const std::unique_ptr<LinearOperator<float>> rounded =
+      m.rounded && options.rounded_passes ? A.rounded(Rounding::to_float) : nullptr;
+  if (m.exact_on_left) return certify<T>(A, m.U, m.S, m.V, known, next, options.certificate, m.residual, rounded.get());
+  const AdjointOperator<T> turned(A);
+  if (!rounded) return certify<T>(turned, m.V, m.S, m.U, known, next, options.certificate, m.residual);
+  const AdjointOperator<float> rounded_turned(*rounded);
+  return certify<T>(turned, m.V, m.S, m.U, known, next, options.certificate, m.residual, &rounded_turned);
 }
 
 }  // namespace
@@ -175,7 +180,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
 
   // 4. The certificate on the factors as they are. A wish below what ‖A‖² - ‖QᵀA‖² can tell may be missed: then the
   // exact SVD.
-  if (smaller > 0) svd.certificate = certificate_of(A, m, input.norm, options.certificate);
+  if (smaller > 0) svd.certificate = certificate_of(A, m, input.norm, options);
   const auto missed = [&] { return wish.rank == 0 && svd.certificate.relative_error > wish.rtol; };
   const auto again = [&](SvdMethod next, const MethodInput& with) {
     const Certificate before = svd.certificate;
@@ -184,7 +189,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     if (m.gave_up) m = exact_method(A, input), next = SvdMethod::exact;
     method = name(next);
     fix_signs(m);
-    svd.certificate = certificate_of(A, m, input.norm, options.certificate);
+    svd.certificate = certificate_of(A, m, input.norm, options);
     return before;
   };
   // A block that is narrower than the multiplicity of a singular value misses some of it; subspace iteration does not.

@@ -71,7 +71,7 @@ TEST_CASE_TEMPLATE("svd krylov: fewer columns than subspace iteration for the sa
   const Matrix<T> A = with_values<T>(lowrank::spectrum("exp:0.0132", 200), 700, 600, 1e-3);
   const Reference<T> reference(A);
   lowrank::SvdOptions options;
-  options.float_passes = false;
+  options.rounded_passes = false;
   options.method = SvdMethod::krylov;
   const auto narrow = lowrank::truncated_svd(A, {.rank = 100}, options);
   check::check_svd<T>(reference, {.rank = 100}, narrow);

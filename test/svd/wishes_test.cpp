@@ -157,7 +157,7 @@ TEST_CASE_TEMPLATE("svd wishes: the same seed gives the same result for one and 
     for (const Truncation wish : {Truncation{.rank = 15}, {.rtol = 0.1}}) {
       auto options = with(method);
       options.seed = 7;
-      options.float_passes = false;
+      options.rounded_passes = false;
       const auto run = [&](int count) {
         const check::Threads threads(count);
         return lowrank::truncated_svd(A, wish, options);

@@ -1,0 +1,105 @@
+#include <doctest/doctest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <lowrank/core/primitives.hpp>
+#include <lowrank/cpu/panel_bfloat16.hpp>
+#include <skip.hpp>
+#include <vector>
+
+using namespace lowrank;
+
+#define NEEDS_BFLOAT16 \
+  if (!bfloat16::available()) SKIP("this processor does not multiply bfloat16 faster than float")
+
+namespace {
+
+/// To 8 bits, to the nearest, ties to even.
+template <class T>
+double rounded(T value) {
+  const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
+  return static_cast<double>(std::bit_cast<float>((bits + 0x7fffU + (bits >> 16 & 1U)) & 0xffff0000U));
+}
+
+/// Every sum against one in double of the rounded entries: float's rounding of a sum of n terms, nothing more.
+template <Real T>
+void check_product(Index m, Index n, Index k, Order order_a, Order order) {
+  CAPTURE(m);
+  CAPTURE(n);
+  CAPTURE(k);
+  Matrix<T> a(m + 3, n + 3, order_a);
+  Matrix<float> x(n + 2, k + 2, order), c(m + 5, k + 5, order);
+  fill_normal<T>(a, 3, 1);
+  fill_normal<float>(x, 3, 2);
+  fill<float>(c, std::numeric_limits<float>::quiet_NaN());
+  const MatrixView<const T> A = a.view().block(1, 2, m, n);
+  const MatrixView<const float> X = x.view().block(2, 1, n, k);
+  const MatrixView<float> C = c.view().block(0, 0, m, k);
+  bfloat16::multiply<T>(A, X, C);
+  for (Index j = 0; j < k; ++j)
+    for (Index i = 0; i < m; ++i) {
+      double sum = 0, size = 0;
+      for (Index l = 0; l < n; ++l) {
+        const double term = rounded(A(i, l)) * rounded(X(l, j));
+        sum += term;
+        size += std::abs(term);
+      }
+      const double bound = 0x1p-23 * size * std::sqrt(static_cast<double>(n));
+      if (!(std::abs(static_cast<double>(C(i, j)) - sum) <= bound))
+        FAIL(i << ", " << j << ": " << C(i, j) << " for " << sum);
+    }
+  for (Index j = 0; j < c.cols(); ++j)
+    for (Index i = 0; i < c.rows(); ++i)
+      if ((i >= m || j >= k) && !std::isnan(c(i, j))) FAIL(i << ", " << j << " was touched");
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("panel_bfloat16: every remainder, order and leading dimension against sums of rounded entries", T,
+                   float, double) {
+  NEEDS_BFLOAT16;
+  const std::vector<std::pair<Index, Index>> sizes = {{1, 1},   {15, 33},  {24, 64},   {25, 63},
+                                                      {64, 65}, {97, 520}, {401, 257}, {1030, 131}};
+  for (const auto& [m, n] : sizes)
+    for (const Index k : {1, 5, 6, 7, 16, 17, 31, 48, 65, 100, 130})
+      for (const Order order_a : {Order::col_major, Order::row_major})
+        for (const Order order : {Order::col_major, Order::row_major}) check_product<T>(m, n, k, order_a, order);
+}
+
+TEST_CASE("panel_bfloat16: a sum of nothing is nothing") {
+  NEEDS_BFLOAT16;
+  for (const Order order : {Order::col_major, Order::row_major}) {
+    const Matrix<float> A(300, 0, order), X(0, 5);
+    Matrix<float> C(300, 5);
+    fill<float>(C, 3);
+    multiply_rounded<float>(Rounding::to_bfloat16, A, X, C);
+    CHECK(frobenius_norm<float>(C) == 0);
+  }
+}
+
+TEST_CASE("panel_bfloat16: the threads do not show") {
+  NEEDS_BFLOAT16;
+  for (const Order order : {Order::row_major, Order::col_major}) {
+    Matrix<float> A(1500, 300, order), X(300, 20), C(1500, 20), D(1500, 20);
+    fill_normal<float>(A, 1, 1);
+    fill_normal<float>(X, 1, 2);
+    set_threads(1);
+    bfloat16::multiply<float>(A, X, C);
+    set_threads(2);
+    bfloat16::multiply<float>(A, X, D);
+    set_threads(0);
+    for (Index j = 0; j < 20; ++j)
+      for (Index i = 0; i < 1500; ++i) REQUIRE(C(i, j) == D(i, j));
+  }
+}
+
+TEST_CASE("panel_bfloat16: where it is switched off there is no such product, and one is not made silently") {
+  bfloat16::enable(false);
+  const Matrix<float> A(5, 4), X(4, 2);
+  Matrix<float> C(5, 2);
+  CHECK(!multiplies_rounded<float>(host_device(), Rounding::to_bfloat16));
+  CHECK_THROWS_AS(multiply_rounded<float>(Rounding::to_bfloat16, A, X, C), std::logic_error);
+  bfloat16::enable(true);
+  CHECK_THROWS_AS(multiply_rounded<float>(Rounding::to_float, A, X, C), std::logic_error);
+}
