@@ -97,7 +97,8 @@ Json as_json(const CommandLine& command, const Svd<T>& svd, const Input& input) 
           {"device", command.device().name()},
           {"relative_error_method", certificate.relative_error_method},
           {"error_bound_method", certificate.error_bound_method},
-          {"triplet_residual", certificate.triplet_residual}};
+          {"triplet_residual", certificate.triplet_residual},
+          {"improvable", certificate.improvable}};
 }
 
 template <Real T>

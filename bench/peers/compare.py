@@ -2,8 +2,9 @@
 """Times NumPy, SciPy, scikit-learn and torch against the command `lowrank`, in turns, with the error of each.
 
 Every round runs each contender once, A B C A B C, on the same file with the same number of threads. Peers are timed
-inside this process with the matrix in memory; lowrank by the `seconds` of its JSON (the computation, certificate
-included) and by the wall time of the whole command. Errors are measured afterwards by NumPy in float64. A peer that is
+inside one process with the matrix in memory, and so is lowrank, by bench/lowrank-in-process of the same build; beside it
+stand the `seconds` of the command's JSON (the same computation in a fresh process) and the wall time of the whole
+command. Errors are measured afterwards by NumPy in float64. A peer that is
 not installed is skipped with a note. The output is Markdown.
 
   python3 bench/peers/compare.py --lowrank build/tools/lowrank                all workloads

@@ -53,6 +53,7 @@ class Session:
         self.extmath = optional("sklearn.utils.extmath")
         self.torch = optional("torch")
         self.records = []
+        self.children = []  # programs that wait for their next turn
         threadpoolctl = optional("threadpoolctl")
         if threadpoolctl:
             threadpoolctl.threadpool_limits(self.threads)
@@ -79,7 +80,13 @@ class Session:
     @contextlib.contextmanager
     def folder(self):
         with tempfile.TemporaryDirectory(prefix="lowrank-bench-") as path:
-            yield path
+            try:
+                yield path
+            finally:
+                for child in self.children:
+                    child.stdin.close()
+                    child.wait()
+                self.children.clear()
 
     def generate(self, folder, *flags):
         """A .npy by `lowrank gen`: its path and its entries."""
@@ -99,7 +106,29 @@ class Session:
             found = self.command("svd", path, "--rank", rank, *flags)
             return found, found["seconds"]
 
-        return Contender("lowrank", run)
+        return Contender("lowrank, the command", run)
+
+    def lowrank_library(self, path, rank=None):
+        """The library called again and again by one process, as the peers are; None where that program is not built."""
+        program = os.path.join(os.path.dirname(os.path.dirname(self.lowrank)), "bench", "lowrank-in-process")
+        if not os.access(program, os.X_OK):
+            return None
+        words = [program, path, "--threads", str(self.threads), *(["--rank", str(rank)] if rank else [])]
+        environment = {"GOMP_SPINCOUNT": "2000", **os.environ}  # as the command sets it for itself
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.children.append(process)
+
+        def run():
+            process.stdin.write("once\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+            if not line:
+                sys.exit(f"{' '.join(words)} ended")
+            found = json.loads(line)
+            return found, found["seconds"]
+
+        run()  # the peers have had their first call, too
+        return Contender("lowrank, in one process", run)
 
     def lowrank_factors(self, folder, path, rank, *flags):
         """The factors of the same run once more, written to a file: for the error."""

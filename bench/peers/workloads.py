@@ -13,20 +13,29 @@ def above(error, optimum, eps):
     return f"{100 * max(0.0, error / optimum - 1):.3f} %"
 
 
-def svd_table(contenders, optimum, eps):
+def ours(session, command, path, rank=None):
+    """The contenders that are lowrank: the library in one process, which is what the peers are compared with, and the
+    command; only that where the library's program is not built."""
+    library = session.lowrank_library(path, rank)
+    return ([library] if library else []) + [command]
+
+
+def svd_table(contenders, own, optimum, eps):
+    """The first `own` contenders are lowrank."""
     from session import median_text, print_table, ratio_texts
 
-    lowrank = contenders[0]
+    lowrank, command = contenders[0], contenders[own - 1]
     rows = [["", "error", "above the best", "time (least - greatest)", "lowrank faster, medians", "pairwise",
              "lowrank's error no worse"]]
-    for each in contenders:
+    for i, each in enumerate(contenders):
         compared = ["", "", ""]
-        if each is not lowrank:
+        if i >= own:
             no_worse = lowrank.error <= each.error * (1 + SAME_ERROR) + 100 * eps
             compared = [*ratio_texts(each.seconds, lowrank.seconds), "yes" if no_worse else "no"]
         rows.append([each.name, f"{each.error:.6e}", above(each.error, optimum, eps), median_text(each.seconds),
                      *compared])
-    rows.insert(2, ["lowrank, whole command", rows[1][1], rows[1][2], median_text(lowrank.wall), "", "", ""])
+        if each is command:
+            rows.append(["whole command", *rows[-1][1:3], median_text(command.wall), "", "", ""])
     print_table(rows)
 
 
@@ -54,8 +63,10 @@ def dense(session, name, rows, cols, dtype, rank):
     with session.folder() as folder:
         path, A = session.generate(folder, "--rows", rows, "--cols", cols, "--rank", terms, "--spectrum",
                                    f"exp:{-math.log10(0.97)}", "--noise", 1e-3, "--dtype", dtype)
-        contenders = [session.lowrank_svd(path, rank)]
-        contenders[0].error = dense_error(A, session.lowrank_factors(folder, path, rank))
+        contenders = ours(session, session.lowrank_svd(path, rank), path, rank)
+        own, error = len(contenders), dense_error(A, session.lowrank_factors(folder, path, rank))
+        for each in contenders:
+            each.error = error
 
         def error_of(factors):
             return dense_error(A, factors)
@@ -70,13 +81,13 @@ def dense(session, name, rows, cols, dtype, rank):
         if not session.options.without_exact:
             contenders.append(session.numpy_svd(A, rank))
         session.race(contenders)
-        for each in contenders[1:]:
+        for each in contenders[own:]:
             each.error = dense_error(A, each.result)
         # SciPy's and NumPy's are converged: the best there is.
         best = min(each.error for each in contenders)
-        svd_table(contenders, best, np.finfo(A.dtype).eps)
+        svd_table(contenders, own, best, np.finfo(A.dtype).eps)
         session.record(name, rows=rows, cols=cols, dtype=dtype, rank=rank, best=best,
-                       reported=contenders[0].result, contenders=[each.as_dict() for each in contenders])
+                       reported=contenders[own - 1].result, contenders=[each.as_dict() for each in contenders])
 
 
 FAMILIES = {
@@ -143,7 +154,8 @@ def default_quality(session, name, dtype):
 
     n, rank = (512, 10) if session.quick else (4096, 20)
     print(f"\n### {name}: {n} x {n} {dtype}, rank {rank}, within 1 % of the best error")
-    rows = [["family", "best error", "lowrank error", "above", "lowrank", "whole command", "fastest peer to reach it",
+    rows = [["family", "best error", "lowrank error", "above", "lowrank, in one process", "the command",
+             "fastest peer to reach it",
              "its error", "its time", "lowrank faster, medians", "pairwise"]]
     notes = []
     for family, (spec, noise) in FAMILIES.items():
@@ -153,7 +165,8 @@ def default_quality(session, name, dtype):
             eps = np.finfo(A.dtype).eps
             best = best_error(session, A, spec, noise, rank)
             goal = 1.01 * max(best, 100 * eps)
-            lowrank = session.lowrank_svd(path, rank)
+            mine = ours(session, session.lowrank_svd(path, rank), path, rank)
+            lowrank, command = mine[0], mine[-1]
             peers = []
             makers = {"scikit-learn": session.extmath and (lambda q: session.sklearn_svd(A, rank, q)),
                       "torch": session.torch and (lambda q: session.torch_svd(A, rank, q)),
@@ -166,19 +179,19 @@ def default_quality(session, name, dtype):
                     peers.append(peer)
                 else:
                     notes.append(f"{family}: {label} did not reach {goal:.3e} ({why})")
-            session.race([lowrank, *peers], budget=min(6, session.options.budget))
+            session.race([*mine, *peers], budget=min(6, session.options.budget))
             lowrank.error = dense_error(A, session.lowrank_factors(folder, path, rank))
             for each in peers:
                 each.error = dense_error(A, each.result)
         row = [family, f"{best:.4e}", f"{lowrank.error:.4e}", above(lowrank.error, best, eps),
-               median_text(lowrank.seconds), median_text(lowrank.wall)]
+               median_text(lowrank.seconds), median_text(command.seconds)]
         if peers:
             fastest = min(peers, key=lambda each: statistics.median(each.seconds))
             row += [fastest.name, f"{fastest.error:.4e}", median_text(fastest.seconds),
                     *ratio_texts(fastest.seconds, lowrank.seconds)]
         rows.append(row + [""] * (len(rows[0]) - len(row)))
         session.record(name, family=family, rows=n, cols=n, dtype=dtype, rank=rank, best=best,
-                       reported=lowrank.result, contenders=[each.as_dict() for each in [lowrank, *peers]])
+                       reported=command.result, contenders=[each.as_dict() for each in [*mine, *peers]])
     print_table(rows)
     for note in notes:
         print(f"- {note}")
@@ -195,26 +208,27 @@ def numerical_rank(session, name, flags, true_rank):
     with session.folder() as folder:
         path, A = session.generate(folder, "--rows", n, "--cols", n, "--dtype", "f64", *flags(n))
 
-        def ours():
+        def by_command():
             found = session.command("rank", path)
             return found, found["seconds"]
 
-        lowrank = Contender("lowrank", ours)
+        mine = ours(session, Contender("lowrank, the command", by_command), path)
+        lowrank, command = mine[0], mine[-1]
         numpy = Contender("numpy.linalg.matrix_rank", lambda: (int(np.linalg.matrix_rank(A)), None))
-        session.race([lowrank, numpy])
-    found = lowrank.result
+        session.race([*mine, numpy])
+    found = command.result
     how = f"{'certified' if found['certified'] else 'not certified'}, {found['method']}"
 
     def verdict(rank):
         return f"{rank}, right" if rank == expected else f"{rank}, WRONG"
 
     print_table([["", "rank", "how", "time (least - greatest)", "lowrank faster, medians", "pairwise"],
-                 ["lowrank", verdict(found["rank"]), how, median_text(lowrank.seconds), "", ""],
-                 ["lowrank, whole command", verdict(found["rank"]), how, median_text(lowrank.wall), "", ""],
+                 *([each.name, verdict(each.result["rank"]), how, median_text(each.seconds), "", ""] for each in mine),
+                 ["whole command", verdict(found["rank"]), how, median_text(command.wall), "", ""],
                  [numpy.name, verdict(numpy.result), "SVD", median_text(numpy.seconds),
                   *ratio_texts(numpy.seconds, lowrank.seconds)]])
     session.record(name, n=n, expected=expected, reported=found, numpy_rank=numpy.result,
-                   contenders=[lowrank.as_dict(), numpy.as_dict()])
+                   contenders=[each.as_dict() for each in [*mine, numpy]])
 
 
 def sparse(session, name):
@@ -235,8 +249,10 @@ def sparse(session, name):
     with session.folder() as folder:
         path = os.path.join(folder, "A.mtx")
         files.mmwrite(path, A, symmetry="general")
-        contenders = [session.lowrank_svd(path, rank)]
-        contenders[0].error = sparse_error(A, session.lowrank_factors(folder, path, rank))
+        contenders = ours(session, session.lowrank_svd(path, rank), path, rank)
+        own, error = len(contenders), sparse_error(A, session.lowrank_factors(folder, path, rank))
+        for each in contenders:
+            each.error = error
         goal = contenders[0].error * (1 + SAME_ERROR)
         if session.extmath:
             contenders += with_equal_error(lambda q: session.sklearn_svd(A, rank, q), 2,
@@ -244,12 +260,12 @@ def sparse(session, name):
             contenders.append(session.sklearn_truncated(A, rank))
         contenders.append(session.scipy_svds(A, rank))
         session.race(contenders)
-        for each in contenders[1:]:
+        for each in contenders[own:]:
             each.error = sparse_error(A, each.result)
     best = min(each.error for each in contenders)
-    svd_table(contenders, best, np.finfo(A.dtype).eps)
+    svd_table(contenders, own, best, np.finfo(A.dtype).eps)
     session.record(name, rows=rows, cols=cols, entries=int(A.nnz), rank=rank, best=best,
-                   reported=contenders[0].result, contenders=[each.as_dict() for each in contenders])
+                   reported=contenders[own - 1].result, contenders=[each.as_dict() for each in contenders])
 
 
 def workload(function, note, **arguments):

@@ -45,7 +45,7 @@ bool serves(Rounding to, const Precision& precision, const MethodInput& input, I
   constexpr Index in_full = 2;  // Products that may have to follow.
   if (!input.options.rounded_passes || products_left <= in_full) return false;
   if (input.norm <= 0 || safe_scale<float>(input.norm) != 1) return false;
-  constexpr double finest = 1e-3;
+  constexpr double finest = 2e-3;
   if (to == Rounding::to_bfloat16 && input.options.excess < finest) return false;
   return input.wish.rank > 0 || input.wish.rtol >= precision.reach();
 }
