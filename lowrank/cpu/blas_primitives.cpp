@@ -75,18 +75,21 @@ void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<cons
 
 template <Real T>
 bool HostPrimitives<T>::multiplies_rounded(Rounding to) const {
-  if (to == Rounding::to_bfloat16) return bfloat16::available();
-  return std::is_same_v<T, double> && panel_multiply_is_vectorized();
+  // Passes of a float matrix in bfloat16 would spare no more than the product and the certificate that follow cost.
+  if (std::is_same_v<T, float>) return false;
+  return to == Rounding::to_bfloat16 ? bfloat16::available() : panel_multiply_is_vectorized();
 }
 
 template <Real T>
 void HostPrimitives<T>::multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
                                          MatrixView<float> C) const {
   if (!multiplies_rounded(to)) return Primitives<T>::multiply_rounded(to, A, X, C);
-  if (to == Rounding::to_bfloat16)
-    bfloat16::multiply<T>(A, X, C);
-  else
-    panel_multiply<T, float>(1, A, X, 0, C);
+  if constexpr (std::is_same_v<T, double>) {
+    if (to == Rounding::to_bfloat16)
+      bfloat16::multiply(A, X, C);
+    else
+      panel_multiply<double, float>(1, A, X, 0, C);
+  }
 }
 
 template <Real T>

@@ -130,8 +130,7 @@ Index block_rows(Index m, Index most, Index step) {
 }
 
 /// A by rows: broadcast pairs of A's rows meet vectors along the rows of X.
-template <Real S>
-void multiply_by_rows(MatrixView<const S> A, MatrixView<const float> X, MatrixView<float> C) {
+void multiply_by_rows(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C) {
   const Index m = A.rows(), n = A.cols(), k = X.cols();
   constexpr Index most_depth = 256, most_pairs = most_depth / 2;
   const panel::ColumnGroups columns(k, kLanes, kMostVectors);
@@ -169,7 +168,7 @@ void multiply_by_rows(MatrixView<const S> A, MatrixView<const float> X, MatrixVi
         const Index depth = std::min(most_depth, n - l0), deep = (depth + 1) / 2;
         for (Index i = 0; i < here; i += kSums) {
           const Index lines = std::min(kSums, here - i);
-          round_lines<S>(A.data() + (i0 + i) * A.ld() + l0, A.ld(), lines, depth, a, line);
+          round_lines<double>(A.data() + (i0 + i) * A.ld() + l0, A.ld(), lines, depth, a, line);
           Prefetch ahead;
           if (i + kSums < here)
             ahead = Prefetch(A.block(i0 + i + kSums, l0, std::min(kSums, here - i - kSums), depth));
@@ -191,8 +190,7 @@ void multiply_by_rows(MatrixView<const S> A, MatrixView<const float> X, MatrixVi
 }
 
 /// A by columns: vectors down the columns of A meet broadcast pairs of the columns of X.
-template <Real S>
-void multiply_by_columns(MatrixView<const S> A, MatrixView<const float> X, MatrixView<float> C) {
+void multiply_by_columns(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C) {
   const Index m = A.rows(), n = A.cols(), k = X.cols();
   constexpr Index most_depth = 64, most_pairs = most_depth / 2, vectors = kMostVectors;
   constexpr Index together = kSums / vectors, length = vectors * kLanes;  // Columns of X, rows of A.
@@ -226,7 +224,7 @@ void multiply_by_columns(MatrixView<const S> A, MatrixView<const float> X, Matri
       for (Index b = 0; b < blocks_deep; ++b) {
         const Index l0 = b * most_depth, depth = std::min(most_depth, n - l0), deep = (depth + 1) / 2;
         for (Index i = 0; i < here; i += length) {
-          round_across<S>(A.data() + i0 + i + l0 * A.ld(), A.ld(), depth, std::min(length, here - i), a, length);
+          round_across<double>(A.data() + i0 + i + l0 * A.ld(), A.ld(), depth, std::min(length, here - i), a, length);
           const Index coming = std::min(most_depth, n - l0 - depth);
           Prefetch ahead;
           if (coming > 0) ahead = Prefetch(A.block(i0 + i, l0 + depth, std::min(length, here - i), coming));
@@ -258,13 +256,12 @@ bool available() {
 }
 void enable(bool on) { enabled = on; }
 
-template <Real S>
-void multiply(MatrixView<const S> A, MatrixView<const float> X, MatrixView<float> C) {
+void multiply(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C) {
   if (C.empty()) return;
   if (A.order() == Order::row_major)
-    multiply_by_rows<S>(A, X, C);
+    multiply_by_rows(A, X, C);
   else
-    multiply_by_columns<S>(A, X, C);
+    multiply_by_columns(A, X, C);
 }
 
 }  // namespace lowrank::bfloat16
@@ -275,14 +272,8 @@ namespace lowrank::bfloat16 {
 
 bool available() { return false; }
 void enable(bool) {}
-template <Real S>
-void multiply(MatrixView<const S>, MatrixView<const float>, MatrixView<float>) {}
+void multiply(MatrixView<const double>, MatrixView<const float>, MatrixView<float>) {}
 
 }  // namespace lowrank::bfloat16
 
 #endif
-
-namespace lowrank::bfloat16 {
-template void multiply(MatrixView<const float>, MatrixView<const float>, MatrixView<float>);
-template void multiply(MatrixView<const double>, MatrixView<const float>, MatrixView<float>);
-}  // namespace lowrank::bfloat16

@@ -15,7 +15,6 @@ void enable(bool on);
 /// must lie within float's range; subnormal ones count as zero. No copy of A is made: a block at a time is rounded into
 /// pairs along the depth, which the instruction multiplies and adds. Every entry of C is summed by one thread in an
 /// order that depends on the shape alone. Needs available().
-template <Real S>
-void multiply(MatrixView<const S> A, MatrixView<const float> X, MatrixView<float> C);
+void multiply(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C);
 
 }  // namespace lowrank::bfloat16

@@ -13,8 +13,7 @@ struct Handover {
   Matrix<double> X;  ///< an orthonormal basis, on the host
   bool adjoint;      ///< X lies on the side of A's rows: its image is Aᵀ·X
   StoppingRule rule;
-  double error;  ///< of the approximation by that basis
-  Precision precision;
+  bool told;  ///< that iteration's precision told the error of the approximation by that basis
   std::uint64_t stream;
 };
 
@@ -22,6 +21,18 @@ template <Real T>
 constexpr Precision precision_of() {
   return {std::numeric_limits<T>::epsilon()};
 }
+
+/// The same matrix more coarsely, for an iteration to go on with once its first product has shown that the error will
+/// be within its reach.
+template <Real T>
+struct Coarse {
+  const LinearOperator<T>& A;
+  Precision precision;
+
+  /// `image` are the singular values of the image of a Gaussian block: those of A, blurred. The last third stands for
+  /// what an approximation leaves out.
+  bool serves(const std::vector<double>& image) const;
+};
 
 /// Into `result`: the `count` leading triplets of op(A) on an orthonormal basis X whose image is op(A)·X = Y·core, from
 /// the SVD of the core; op(A) is Aᵀ where `adjoint`.
@@ -35,15 +46,12 @@ template <Real T>
 class SubspaceIteration {
  public:
   SubspaceIteration(const LinearOperator<T>& A, const MethodInput& input, Index limit,
-                    Precision precision = precision_of<T>());
-
-  /// Columns of the first product.
-  static Index first_block(const MethodInput& input, Index limit) { return panel_width(input, limit); }
+                    const Coarse<T>* coarse = nullptr);
 
   void start();
   void start(const Handover& from);
   /// Half-steps until the basis is good enough, or `products` are used up, or it would need more than the limit's
-  /// columns, or its precision hides the answer. True when the image of the basis is the answer.
+  /// columns, or the answer is hidden in the coarse matrix. True when the image of the basis is the answer.
   bool run(Index products);
   void finish(MethodResult<T>& result) const;
   Handover handover();
@@ -51,15 +59,17 @@ class SubspaceIteration {
   Index products() const { return products_; }
   Index sweeps() const { return sweeps_; }
   bool hidden() const { return verdict_.hidden; }
+  /// Whether it has gone on with the coarse matrix; after one product with the other.
+  bool is_coarse() const { return coarse_ != nullptr && &coarse_->A == A_; }
 
  private:
   Matrix<T> image();
   void turn(Matrix<T> Z);
 
-  const LinearOperator<T>& A_;
+  const LinearOperator<T>* A_;
+  const Coarse<T>* coarse_;
   const MethodInput& input_;
   const Index limit_;
-  const Precision precision_;
   const bool fused_;
   StoppingRule rule_;
   StoppingRule::Verdict verdict_;
@@ -95,11 +105,7 @@ class GrowingBasis {
 template <Real T>
 class BlockKrylov {
  public:
-  BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit,
-              Precision precision = precision_of<T>());
-
-  /// Columns of every product.
-  static Index first_block(const MethodInput& input, Index limit);
+  BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit, const Coarse<T>* coarse = nullptr);
 
   void start();
   bool run(Index products);
@@ -109,6 +115,7 @@ class BlockKrylov {
   Index products() const { return products_; }
   Index sweeps() const { return products_; }
   bool hidden() const { return verdict_.hidden; }
+  bool is_coarse() const { return coarse_ != nullptr && &coarse_->A == A_; }
 
  private:
   struct Side {
@@ -120,10 +127,10 @@ class BlockKrylov {
   void judge();
   ResidualBlock<T> residual_block(const ThinSvd<double>& ritz, Index count) const;
 
-  const LinearOperator<T>& A_;
+  const LinearOperator<T>* A_;
+  const Coarse<T>* coarse_;
   const MethodInput& input_;
   const Index limit_, block_;
-  const Precision precision_;
   StoppingRule rule_;
   StoppingRule::Verdict verdict_;
   Side right_, left_;

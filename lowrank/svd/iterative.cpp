@@ -5,6 +5,7 @@
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/scaling.hpp>
 #include <memory>
+#include <optional>
 
 namespace lowrank {
 
@@ -13,6 +14,19 @@ Index panel_width(const MethodInput& input, Index limit, Index rank) {
   const Index k = input.wish.rank > 0 ? input.wish.rank : std::max(rank, first_guess);
   const Index extra = input.options.oversample >= 0 ? input.options.oversample : std::max<Index>(10, k / 10);
   return std::min(k + extra, std::max(limit, input.wish.rank));
+}
+
+template <Real T>
+bool Coarse<T>::serves(const std::vector<double>& image) const {
+  constexpr double margin = 4;
+  const std::size_t third = std::max<std::size_t>(image.size() / 3, 1);
+  double all = 0, last = 0;
+  for (std::size_t i = 0; i < image.size(); ++i) {
+    all += image[i] * image[i];
+    if (i >= image.size() - third) last += image[i] * image[i];
+  }
+  const double share = last / all * static_cast<double>(image.size()) / static_cast<double>(third);
+  return std::sqrt(share) > margin * precision.reach();
 }
 
 template <Real T>
@@ -32,21 +46,18 @@ void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const ThinSvd<d
 
 namespace {
 
-/// What the Ritz values of the rounded matrix are good to. Rounding to bfloat16 changes entries by up to 2^-9 of
-/// themselves, about as noise would: singular values then change by that share of their entries' part in them.
-Precision rounded_precision(Rounding to, Index smaller) {
-  const Precision sums = precision_of<float>();
-  if (to == Rounding::to_float) return sums;
-  return {sums.absolute, 0x1p-9 / std::sqrt(static_cast<double>(smaller))};
+/// What the Ritz values of a matrix rounded to bfloat16 are good to. Rounding changes entries by up to 2^-9 of
+/// themselves, about as noise would, and singular values by what noise of that size changes them by.
+Precision bfloat16_precision(Index smaller) {
+  return {precision_of<float>().absolute, 0x1p-9 / std::sqrt(static_cast<double>(smaller))};
 }
 
+constexpr Index kInDouble = 2;  ///< Products that may have to follow those with the matrix rounded.
+
 /// Whether the wish may be for an error within the reach of a rounded matrix, and the entries lie in float's range.
-bool serves(Rounding to, const Precision& precision, const MethodInput& input, Index products_left) {
-  constexpr Index in_full = 2;  // Products that may have to follow.
-  if (!input.options.rounded_passes || products_left <= in_full) return false;
+bool may_round(const Precision& precision, const MethodInput& input) {
+  if (!input.options.rounded_passes || input.options.max_products <= kInDouble) return false;
   if (input.norm <= 0 || safe_scale<float>(input.norm) != 1) return false;
-  constexpr double finest = 2e-3;
-  if (to == Rounding::to_bfloat16 && input.options.excess < finest) return false;
   return input.wish.rank > 0 || input.wish.rtol >= precision.reach();
 }
 
@@ -59,44 +70,53 @@ void run_on(Iteration& iteration, Index products, MethodResult<T>& result) {
   result.sweeps += iteration.sweeps();
 }
 
-/// Whether products with the rounded matrix spare more than what follows them costs, a product and a certificate with
-/// all columns: in double always; in float, which is only twice as slow, where those are no more than a block's.
-template <template <class> class Iteration, Real T>
-bool pays(const MethodInput& input, Index limit) {
-  return std::is_same_v<T, double> || 3 * Iteration<T>::first_block(input, limit) >= 2 * panel_width(input, limit);
-}
-
-/// By the iteration in T; or, where products with the rounded matrix serve, by it with those first and subspace
-/// iteration in T on what it found.
-template <template <class> class Iteration, Real T>
-MethodResult<T> iterate(const LinearOperator<T>& A, const MethodInput& input, Index limit) {
+/// By the iteration in float, with the matrix in bfloat16 from the second product on where that serves; subspace
+/// iteration in double goes on from what it has found.
+template <template <class> class Iteration>
+MethodResult<double> iterate_rounded(const LinearOperator<double>& A, const LinearOperator<float>& in_float,
+                                     const MethodInput& input, Index limit) {
+  constexpr double finest_excess = 2e-3;
   const Index products = input.options.max_products;
-  MethodResult<T> result;
-  for (const Rounding to : {Rounding::to_bfloat16, Rounding::to_float}) {
-    const Precision precision = rounded_precision(to, std::min(A.rows(), A.cols()));
-    const Index left = products - result.products;
-    const std::unique_ptr<LinearOperator<float>> rounded =
-        serves(to, precision, input, left) && pays<Iteration, T>(input, limit) ? A.rounded(to) : nullptr;
-    if (!rounded) continue;
-    Iteration<float> rough(*rounded, input, limit, precision);
-    rough.start();
-    result.gave_up = !rough.run(left - 2);
-    result.products += rough.products();
-    result.sweeps += rough.sweeps();
-    if (rough.hidden()) continue;
+  const Precision precision = bfloat16_precision(std::min(A.rows(), A.cols()));
+  const std::unique_ptr<LinearOperator<float>> in_bfloat16 =
+      may_round(precision, input) && input.options.excess >= finest_excess ? A.rounded(Rounding::to_bfloat16) : nullptr;
+  std::optional<Coarse<float>> coarse;
+  if (in_bfloat16) coarse.emplace(Coarse<float>{*in_bfloat16, precision});
+  MethodResult<double> result;
+  for (;;) {
+    Iteration<float> iteration(in_float, input, limit, coarse ? &*coarse : nullptr);
+    iteration.start();
+    result.gave_up = !iteration.run(std::max<Index>(products - result.products - kInDouble, 1));
+    result.products += iteration.products();
+    result.sweeps += iteration.sweeps();
+    if (iteration.hidden()) {
+      coarse.reset();
+      continue;
+    }
     if (!result.gave_up) {
-      SubspaceIteration<T> iteration(A, input, limit);
-      iteration.start(rough.handover());
-      run_on(iteration, products - result.products, result);
+      SubspaceIteration<double> last(A, input, limit);
+      last.start(iteration.handover());
+      run_on(last, products - result.products, result);
     }
     result.rounded = true;
-    result.note = fmt::format("{} of {} products in {}", rough.products(), result.products,
-                              to == Rounding::to_float ? "float" : "bfloat16");
+    const Index all = result.products, rounded = iteration.products();
+    result.note = iteration.is_coarse() ? fmt::format("1 of {} products in float, {} in bfloat16", all, rounded - 1)
+                                        : fmt::format("{} of {} products in float", rounded, all);
     return result;
   }
+}
+
+/// By the iteration in T; of a double matrix with it rounded first where that serves.
+template <template <class> class Iteration, Real T>
+MethodResult<T> iterate(const LinearOperator<T>& A, const MethodInput& input, Index limit) {
+  if constexpr (std::is_same_v<T, double>)
+    if (may_round(precision_of<float>(), input))
+      if (const auto in_float = A.rounded(Rounding::to_float))
+        return iterate_rounded<Iteration>(A, *in_float, input, limit);
+  MethodResult<T> result;
   Iteration<T> iteration(A, input, limit);
   iteration.start();
-  run_on(iteration, products - result.products, result);
+  run_on(iteration, input.options.max_products, result);
   return result;
 }
 
@@ -118,6 +138,8 @@ MethodResult<T> krylov_method(const LinearOperator<T>& A, const MethodInput& inp
   return iterate<BlockKrylov>(A, input, limit);
 }
 
+template struct Coarse<float>;
+template struct Coarse<double>;
 template Matrix<float> rotated(MatrixView<const float>, const Matrix<double>&, Index);
 template Matrix<double> rotated(MatrixView<const double>, const Matrix<double>&, Index);
 template void take_triplets(MatrixView<const float>, MatrixView<const float>, const ThinSvd<double>&, Index, bool,

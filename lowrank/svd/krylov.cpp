@@ -6,6 +6,15 @@
 namespace lowrank {
 namespace {
 
+/// Half the wish, in whole vectors of the kernels: the products with all blocks together then have a third of the
+/// columns that subspace iteration needs for the same error. A narrower block has fewer still, but its products run at
+/// the speed of memory. With few products allowed a block takes all of the wish.
+Index block_width(Index width, Index max_products) {
+  constexpr Index lanes = 16, least = 32, most = 128, few = 8;
+  if (width <= least || max_products < few) return width;
+  return std::clamp((width / 2 + lanes / 2) / lanes * lanes, least, most);
+}
+
 /// Appends the coefficients of one more block's image: `upper` of the basis so far, `lower` of its new block.
 void append_columns(Eigen::MatrixXd& core, const Matrix<double>& upper, const Matrix<double>& lower) {
   const Index rows = core.rows(), cols = core.cols(), b = lower.cols();
@@ -27,25 +36,14 @@ MatrixView<T> GrowingBasis<T>::next(Index count) {
   return columns_.view().middle_cols(used_, count);
 }
 
-/// Half the wish, in whole vectors of the kernels: the products with all blocks together then have a third of the
-/// columns that subspace iteration needs for the same error. A narrower block has fewer still, but its products run at
-/// the speed of memory. With few products allowed a block takes all of the wish.
 template <Real T>
-Index BlockKrylov<T>::first_block(const MethodInput& input, Index limit) {
-  constexpr Index lanes = 16, least = 32, most = 128, few = 8;
-  const Index width = panel_width(input, limit);
-  if (width <= least || input.options.max_products < few) return width;
-  return std::clamp((width / 2 + lanes / 2) / lanes * lanes, least, most);
-}
-
-template <Real T>
-BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit, Precision precision)
-    : A_(A),
+BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input, Index limit, const Coarse<T>* coarse)
+    : A_(&A),
+      coarse_(coarse),
       input_(input),
       limit_(limit),
-      block_(first_block(input, limit)),
-      precision_(precision),
-      rule_(input.wish, input.norm, input.options.excess, precision, std::min(A.rows(), A.cols()),
+      block_(block_width(panel_width(input, limit), input.options.max_products)),
+      rule_(input.wish, input.norm, input.options.excess, precision_of<T>(), std::min(A.rows(), A.cols()),
             StoppingRule::Basis::krylov),
       right_{{A.cols(), 3 * panel_width(input, limit), A.device()}, {}, 0},
       left_{{A.rows(), 3 * panel_width(input, limit), A.device()}, {}, 0} {}
@@ -64,7 +62,7 @@ bool BlockKrylov<T>::run(Index products) {
     // 1. The image of the last block, Y = op(A)·X, against the other basis: the next block of that.
     const MatrixView<const T> X = from_->basis.last(block_);
     const MatrixView<T> Y = to_->basis.next(block_);
-    from_ == &right_ ? A_.multiply(X, Y) : A_.multiply_adjoint(X, Y);
+    from_ == &right_ ? A_->multiply(X, Y) : A_->multiply_adjoint(X, Y);
     products_ += 1;
     const BlockCoefficients image = orthonormalize_against<T>(to_->basis.view(), Y);
     append_columns(from_->core, image.C, image.R);
@@ -75,6 +73,11 @@ bool BlockKrylov<T>::run(Index products) {
     judge();
     if (input_.options.progress) input_.options.progress({"block Krylov", -1});
     if (verdict_.hidden) return false;
+    if (products_ == 1 && coarse_ != nullptr &&
+        coarse_->serves(thin_svd<double>(MatrixView<const double>(from_->core), Vectors::none).S)) {
+      A_ = &coarse_->A;
+      rule_.set_precision(coarse_->precision);
+    }
     const bool whole = from_->basis.cols() == from_->basis.rows();  // Nothing of A is left out.
     verdict_.settled |= whole && verdict_.met;
     if ((verdict_.settled && products_ > 1) || (verdict_.met && products_ >= products) || whole) return verdict_.met;
@@ -119,16 +122,15 @@ ResidualBlock<T> BlockKrylov<T>::residual_block(const ThinSvd<double>& ritz, Ind
       K_Zt * Q.bottomRows(block_) - P * Eigen::Map<const Eigen::VectorXd>(ritz.S.data(), count).asDiagonal();
   rest += to_->core * Q.topRows(old);
   return {Matrix<T>::copy_of(to_->basis.last(block_)),
-          product<T>(from_->basis.last(block_), from_double<T>(inside, A_.device())),
-          from_double<T>(coefficients, A_.device()), rest.colwise().norm().maxCoeff() + to_->lost};
+          product<T>(from_->basis.last(block_), from_double<T>(inside, A_->device())),
+          from_double<T>(coefficients, A_->device()), rest.colwise().norm().maxCoeff() + to_->lost};
 }
 
 template <Real T>
 Handover BlockKrylov<T>::handover() {
   const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(from_->core));
   const Index k = std::min(panel_width(input_, limit_, verdict_.rank), from_->basis.cols());
-  return {
-      to_double<T>(rotated<T>(to_->basis.view(), ritz.U, k)), from_ == &right_, rule_, verdict_.error, precision_, 1};
+  return {to_double<T>(rotated<T>(to_->basis.view(), ritz.U, k)), from_ == &right_, rule_, verdict_.told, 1};
 }
 
 template class GrowingBasis<float>;

@@ -18,12 +18,12 @@ StoppingRule::StoppingRule(Truncation wish, double norm, double excess, Precisio
 /// Nothing when ‖A‖ is not known: what is left out is then no more than the Ritz values beyond the wish, the strictest
 /// reading.
 StoppingRule::Outside StoppingRule::outside_of(const std::vector<double>& ritz, double inside) const {
-  if (norm_ < 0) return {0, false};
+  if (norm_ < 0) return {0, false, false};
   const double noise = precision_.of_sum(inside);
   const double outside = norm_ * norm_ - inside;
-  if (outside > noise) return {outside, true};
+  if (outside > noise) return {outside, outside > 2 * noise, true};
   const double last = ritz.back(), count = static_cast<double>(smaller_) - static_cast<double>(ritz.size());
-  return {std::min(noise, count * last * last), basis_ == Basis::subspace};
+  return {std::min(noise, count * last * last), false, basis_ == Basis::subspace};
 }
 
 double allowed_energy(double rtol, double norm, double eps) {
@@ -87,7 +87,9 @@ StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
       (i < verdict.rank ? kept : tail) += square;
     }
     verdict.error = std::sqrt(tail);
-    verdict.hidden = verdict.rank > 0 && precision_.hides(ritz[static_cast<std::size_t>(verdict.rank - 1)], norm_);
+    verdict.told = outside.told;
+    const double last = verdict.rank > 0 ? ritz[static_cast<std::size_t>(verdict.rank - 1)] : norm_;
+    verdict.hidden = precision_.relative > 0 && (!outside.told || precision_.hides(last, norm_));
     // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate. Where the tail outweighs what is kept,
     // the error says little of the singular values: then what is kept must have settled as closely.
     verdict.settled = expected <= excess_ * std::min(tail, kept) ||

@@ -23,8 +23,8 @@ struct Precision {
     return 8 * absolute * value * largest + 4 * relative * value * value;
   }
   double of_sum(double squares) const { return (16 * absolute + 4 * relative) * squares; }
-  /// The relative error of an approximation below which they say nothing of it: above what of_sum() alone amounts to.
-  double reach() const { return std::sqrt(2 * of_sum(1)); }
+  /// The relative error of an approximation up to which they say nothing of it.
+  double reach() const { return std::sqrt(of_sum(1)); }
   /// Whether a singular value of a matrix of norm `norm` is hidden by what rounding did to the matrix.
   bool hides(double value, double norm) const { return relative > 0 && value < 16 * relative * norm; }
 };
@@ -41,9 +41,10 @@ class StoppingRule {
   struct Verdict {
     Index rank = 0;        ///< triplets to keep
     double error = 0;      ///< ‖A - what is kept‖_F, as far as the Ritz values tell
+    bool told = false;     ///< they tell it: it is well above their precision
     bool met = false;      ///< the basis meets the wish
     bool settled = false;  ///< and is within the excess of the best
-    bool hidden = false;   ///< the last triplet to keep is lost in the precision
+    bool hidden = false;   ///< the error, or the last triplet to keep, is lost in the precision
   };
 
   /// How the basis came about: in one of subspace iteration the last Ritz value is about the largest singular value
@@ -64,6 +65,8 @@ class StoppingRule {
     previous_precision_ = other.precision_;
     last_gain_ = other.last_gain_;
   }
+  /// Of the Ritz values from now on.
+  void set_precision(Precision precision) { precision_ = precision; }
   /// The basis has got more columns: gains do not compare with those before.
   void basis_grew() {
     previous_.clear();
@@ -74,6 +77,7 @@ class StoppingRule {
  private:
   struct Outside {
     double energy;
+    bool told;
     bool bounds_gain;
   };
   Outside outside_of(const std::vector<double>& ritz, double inside) const;

@@ -20,29 +20,29 @@ Matrix<T> widened(const Matrix<T>& X, Index rows, Index width, Device& device, s
 
 template <Real T>
 SubspaceIteration<T>::SubspaceIteration(const LinearOperator<T>& A, const MethodInput& input, Index limit,
-                                        Precision precision)
-    : A_(A),
+                                        const Coarse<T>* coarse)
+    : A_(&A),
+      coarse_(coarse),
       input_(input),
       limit_(limit),
-      precision_(precision),
       fused_(A.single_sweep_normal()),
-      rule_(input.wish, input.norm, input.options.excess, precision, std::min(A.rows(), A.cols())),
+      rule_(input.wish, input.norm, input.options.excess, precision_of<T>(), std::min(A.rows(), A.cols())),
       width_(panel_width(input, limit)) {}
 
 template <Real T>
 void SubspaceIteration<T>::start() {
-  X_ = widened(Matrix<T>(), A_.cols(), width_, A_.device(), input_.options.seed, stream_++);
+  X_ = widened(Matrix<T>(), A_->cols(), width_, A_->device(), input_.options.seed, stream_++);
   orthonormalize<T>(X_);
 }
 
 template <Real T>
 void SubspaceIteration<T>::start(const Handover& from) {
-  X_ = from_double<T>(from.X, A_.device());
+  X_ = from_double<T>(from.X, A_->device());
   adjoint_ = from.adjoint;
   stream_ = from.stream;
   width_ = X_.cols();
   // Ritz values that rounding has touched say nothing of a smaller error.
-  if (from.error >= from.precision.reach() * input_.norm) {
+  if (from.told) {
     since_growth_ = 1;
     rule_.follow(from.rule);
   }
@@ -56,9 +56,14 @@ bool SubspaceIteration<T>::run(Index products) {
     Matrix<T> Z = image();
     // 2. Y = Q·R, and the Ritz values are the singular values of R: op(A)·X·Xᵀ = Q·R·Xᵀ.
     R_ = orthonormalize<T>(Y_);
-    verdict_ = rule_.judge(thin_svd<double>(R_, Vectors::none).S);
+    const std::vector<double> ritz = thin_svd<double>(R_, Vectors::none).S;
+    verdict_ = rule_.judge(ritz);
     if (input_.options.progress) input_.options.progress({"subspace iteration", -1});
     if (verdict_.hidden) return false;
+    if (products_ == 1 && coarse_ != nullptr && coarse_->serves(ritz)) {
+      A_ = &coarse_->A;
+      rule_.set_precision(coarse_->precision);
+    }
     // 3. Done, or out of products.
     const bool last = products_ >= products;
     if ((verdict_.settled && since_growth_ > 1) || (last && (verdict_.met || width_ >= limit_))) return true;
@@ -67,7 +72,7 @@ bool SubspaceIteration<T>::run(Index products) {
     if (!verdict_.met && since_growth_ > 1) {
       if (width_ >= limit_) return false;
       width_ = std::min(2 * width_, limit_);
-      X_ = widened(X_, X_.rows(), width_, A_.device(), input_.options.seed, stream_++);
+      X_ = widened(X_, X_.rows(), width_, A_->device(), input_.options.seed, stream_++);
       rule_.basis_grew();
       since_growth_ = 0;
     }
@@ -84,20 +89,20 @@ void SubspaceIteration<T>::finish(MethodResult<T>& result) const {
 template <Real T>
 Handover SubspaceIteration<T>::handover() {
   turn({});
-  return {to_double<T>(X_), adjoint_, rule_, verdict_.error, precision_, stream_};
+  return {to_double<T>(X_), adjoint_, rule_, verdict_.told, stream_};
 }
 
 template <Real T>
 Matrix<T> SubspaceIteration<T>::image() {
   Matrix<T> Z;
-  Y_ = Matrix<T>(adjoint_ ? A_.cols() : A_.rows(), width_, A_.device());
+  Y_ = Matrix<T>(adjoint_ ? A_->cols() : A_->rows(), width_, A_->device());
   if (fused_) {
-    Z = Matrix<T>(A_.cols(), width_, A_.device());
-    A_.multiply_normal(X_, Y_, Z);
+    Z = Matrix<T>(A_->cols(), width_, A_->device());
+    A_->multiply_normal(X_, Y_, Z);
   } else if (adjoint_) {
-    A_.multiply_adjoint(X_, Y_);
+    A_->multiply_adjoint(X_, Y_);
   } else {
-    A_.multiply(X_, Y_);
+    A_->multiply(X_, Y_);
   }
   products_ += fused_ ? 2 : 1;
   sweeps_ += 1;

@@ -30,9 +30,9 @@ struct SvdOptions {
   Index oversample = -1;
   /// Products with A or Aᵀ at most; where that does not do, the result says converged = false.
   Index max_products = 100;
-  /// For a dense matrix whose wish lies well within the reach of its entries rounded to float, or to bfloat16 where the
-  /// processor is quick with those: the basis is found by products with the rounded matrix, the last product and the
-  /// certificate are with the matrix itself. `reason` says how many.
+  /// For a dense matrix in double whose wish lies well within the reach of its entries rounded to float, or to bfloat16
+  /// where the processor is quick with those: the basis is found by products with the rounded matrix, the last product
+  /// and the certificate are in double. `reason` says how many.
   bool rounded_passes = true;
   std::uint64_t seed = 0;
   /// Where the work is done (see moved_to); nullptr: where A is. U and V are where A is in either case.
