@@ -6,15 +6,6 @@
 namespace lowrank {
 namespace {
 
-/// Half the wish, in whole vectors of the kernels: the products with all blocks together then have a third of the
-/// columns that subspace iteration needs for the same error. A narrower block has fewer still, but its products run at
-/// the speed of memory. With few products allowed a block takes all of the wish.
-Index block_width(Index width, Index max_products) {
-  constexpr Index lanes = 16, least = 32, most = 128, few = 8;
-  if (width <= least || max_products < few) return width;
-  return std::clamp((width / 2 + lanes / 2) / lanes * lanes, least, most);
-}
-
 /// Appends the coefficients of one more block's image: `upper` of the basis so far, `lower` of its new block.
 void append_columns(Eigen::MatrixXd& core, const Matrix<double>& upper, const Matrix<double>& lower) {
   const Index rows = core.rows(), cols = core.cols(), b = lower.cols();
@@ -25,6 +16,16 @@ void append_columns(Eigen::MatrixXd& core, const Matrix<double>& upper, const Ma
 }
 
 }  // namespace
+
+/// Half the wish, in whole vectors of the kernels: the products with all blocks together then have a third of the
+/// columns that subspace iteration needs for the same error. A narrower block has fewer still, but its products run at
+/// the speed of memory. With few products allowed a block takes all of the wish.
+Index krylov_block(const MethodInput& input, Index limit) {
+  constexpr Index lanes = 16, least = 32, most = 128, few = 8;
+  const Index width = panel_width(input, limit);
+  if (width <= least || input.options.max_products < few) return width;
+  return std::clamp((width / 2 + lanes / 2) / lanes * lanes, least, most);
+}
 
 template <Real T>
 MatrixView<T> GrowingBasis<T>::next(Index count) {
@@ -42,7 +43,7 @@ BlockKrylov<T>::BlockKrylov(const LinearOperator<T>& A, const MethodInput& input
       coarse_(coarse),
       input_(input),
       limit_(limit),
-      block_(block_width(panel_width(input, limit), input.options.max_products)),
+      block_(krylov_block(input, limit)),
       rule_(input.wish, input.norm, input.options.excess, precision_of<T>(), std::min(A.rows(), A.cols()),
             StoppingRule::Basis::krylov),
       right_{{A.cols(), 3 * panel_width(input, limit), A.device()}, {}, 0},

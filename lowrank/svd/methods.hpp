@@ -54,4 +54,7 @@ Matrix<T> rotated(MatrixView<const T> Q, const Matrix<double>& rotation, Index c
 /// Columns of a panel for `rank` triplets; for the first one of a wish without a rank that is a guess.
 Index panel_width(const MethodInput& input, Index limit, Index rank = 0);
 
+/// Columns of a block of a Krylov basis.
+Index krylov_block(const MethodInput& input, Index limit);
+
 }  // namespace lowrank

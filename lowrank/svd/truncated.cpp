@@ -6,6 +6,7 @@
 #include <limits>
 #include <lowrank/op/compose.hpp>
 #include <lowrank/op/moved.hpp>
+#include <lowrank/svd/cost.hpp>
 #include <lowrank/svd/methods.hpp>
 #include <lowrank/svd/scaling.hpp>
 
@@ -41,7 +42,18 @@ struct Choice {
   std::string reason;
 };
 
-/// Truncated methods beat the exact one as long as their panel is well below the smaller side.
+std::string_view name(SvdMethod method) {
+  switch (method) {
+    case SvdMethod::exact:
+      return "exact";
+    case SvdMethod::krylov:
+      return "krylov";
+    default:
+      return "randomized";
+  }
+}
+
+/// The method that is expected to cost least, of those that serve.
 template <Real T>
 Choice choose(const LinearOperator<T>& A, const MethodInput& input, Index limit) {
   const Index smaller = std::min(A.rows(), A.cols());
@@ -52,23 +64,21 @@ Choice choose(const LinearOperator<T>& A, const MethodInput& input, Index limit)
   if (width > limit)
     return {SvdMethod::exact,
             fmt::format("a panel of {} columns is more than half of the smaller side {}", width, smaller)};
+  const Cost cost = expected_cost(A, input, limit);
+  std::vector<std::pair<double, SvdMethod>> methods{{cost.randomized, SvdMethod::randomized}};
   // Block Krylov needs the fewest columns, subspace iteration the fewest sweeps where two products are one. Without a
   // power step on the probes nothing would tell of what a narrow block has missed; and for a tolerance that ‖A‖² -
   // ‖QᵀA‖² cannot tell in float, the last Ritz values must.
   const bool checked = input.options.certificate.power != 0, told = input.wish.rank > 0 || input.wish.rtol >= 1e-2;
-  return {A.single_sweep_normal() || !checked || !told ? SvdMethod::randomized : SvdMethod::krylov,
-          fmt::format("a panel of {} columns is small beside {}", width, smaller)};
-}
-
-std::string_view name(SvdMethod method) {
-  switch (method) {
-    case SvdMethod::exact:
-      return "exact";
-    case SvdMethod::krylov:
-      return "krylov";
-    default:
-      return "randomized";
-  }
+  if (!A.single_sweep_normal() && checked && told) methods.emplace_back(cost.krylov, SvdMethod::krylov);
+  // A tolerance may need few columns or many; an operator without entries much memory.
+  if (input.wish.rank > 0 && A.entries()) methods.emplace_back(cost.exact, SvdMethod::exact);
+  std::sort(methods.begin(), methods.end());
+  std::string others;
+  for (std::size_t i = 1; i < methods.size(); ++i)
+    others += fmt::format("{}{} {:.2g}", i > 1 ? ", " : "; ", name(methods[i].second), methods[i].first * 1e-9);
+  return {methods.front().second, fmt::format("a panel of {} columns, expected to cost {:.2g} Gflop{}", width,
+                                              methods.front().first * 1e-9, others)};
 }
 
 template <Real T>

@@ -56,7 +56,8 @@ TEST_CASE_TEMPLATE("svd krylov: a singular value of greater multiplicity than th
       const auto svd = lowrank::truncated_svd(A, {.rank = rank}, options);
       check::check_svd<T>(reference, {.rank = rank}, svd);
       CHECK(svd.certificate.improvable <= options.excess / 8);
-      if (svd.method != "krylov") CHECK(check::contains(svd.reason, "subspace iteration instead"));
+      if (method == SvdMethod::krylov && svd.method != "krylov")
+        CHECK(check::contains(svd.reason, "subspace iteration instead"));
     }
 }
 
@@ -67,12 +68,12 @@ TEST_CASE_TEMPLATE("svd krylov: a plateau that the basis stands still on", T, fl
   for (Index i = 0; i < 440; ++i) sigma.push_back(0.7 * (1 - 0.001 * static_cast<double>(i)));
   const Matrix<T> A = with_values<T>(sigma, 600, 500);
   const Reference<T> reference(A);
-  const auto svd = lowrank::truncated_svd(A, {.rank = 100});
+  const auto svd = lowrank::truncated_svd(A, {.rank = 100}, {.method = SvdMethod::krylov});
   CHECK(svd.converged);
   CHECK(check::contains(svd.reason, "the probes found"));
   check::check_svd<T>(reference, {.rank = 100}, svd);
   // Where no more products are allowed the result says so.
-  const auto stopped = lowrank::truncated_svd(A, {.rank = 100}, {.max_products = 6});
+  const auto stopped = lowrank::truncated_svd(A, {.rank = 100}, {.method = SvdMethod::krylov, .max_products = 6});
   CHECK((!stopped.converged || stopped.certificate.improvable <= 0.01 / 8));
 }
 

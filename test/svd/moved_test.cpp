@@ -63,7 +63,7 @@ TEST_CASE_TEMPLATE("options.device: a matrix larger than the device's memory is 
   lowrank::SvdOptions options;
   options.device = &guarded_device();
   const auto svd = lowrank::truncated_svd(A, {.rank = 12}, options);
-  CHECK(svd.method == "krylov");
+  CHECK(svd.method != "exact");
   CHECK(check::contains(svd.reason, "in blocks"));
   check::check_svd<T>(ref, {.rank = 12}, svd);
   options.method = SvdMethod::exact;

@@ -10,6 +10,7 @@ using check::Reference;
 using lowrank::Index;
 using lowrank::Matrix;
 using lowrank::Rounding;
+using lowrank::SvdMethod;
 
 namespace {
 
@@ -72,14 +73,15 @@ TEST_CASE_TEMPLATE("svd rounded passes: within the excess of the best on every f
       CAPTURE(m);
       const Matrix<T> A = check::family_matrix<T>(family, m, n);
       const Reference<T> reference(A);
-      with_and_without_bfloat16([&] {
-        const auto svd = lowrank::truncated_svd(A, {.rank = 10});
-        CHECK(rounded(svd) == rounds<T>(Rounding::to_float));
-        check::check_svd<T>(reference, {.rank = 10}, svd);
-        const double worst = worst_residual(reference.A, svd), rounding = 4 * reference.rounding();
-        CHECK(svd.certificate.triplet_residual >= worst - rounding);
-        CHECK(svd.certificate.triplet_residual <= 1.05 * worst + rounding);
-      });
+      for (const SvdMethod method : {SvdMethod::krylov, SvdMethod::randomized})
+        with_and_without_bfloat16([&] {
+          const auto svd = lowrank::truncated_svd(A, {.rank = 10}, {.method = method});
+          CHECK(rounded(svd) == rounds<T>(Rounding::to_float));
+          check::check_svd<T>(reference, {.rank = 10}, svd);
+          const double worst = worst_residual(reference.A, svd), rounding = 4 * reference.rounding();
+          CHECK(svd.certificate.triplet_residual >= worst - rounding);
+          CHECK(svd.certificate.triplet_residual <= 1.05 * worst + rounding);
+        });
       const auto plain = lowrank::truncated_svd(A, {.rank = 10}, none_rounded());
       CHECK(!rounded(plain));
       check::check_svd<T>(reference, {.rank = 10}, plain);
@@ -89,7 +91,8 @@ TEST_CASE_TEMPLATE("svd rounded passes: within the excess of the best on every f
 TEST_CASE_TEMPLATE("svd rounded passes: bfloat16 where it tells enough", T, float, double) {
   const bool there = rounds<T>(Rounding::to_bfloat16);
   const auto svd_of = [](const char* spectrum) {
-    return lowrank::truncated_svd(check::family_matrix<T>({"", spectrum}, 500, 400), {.rank = 20});
+    return lowrank::truncated_svd(check::family_matrix<T>({"", spectrum}, 500, 400), {.rank = 20},
+                                  {.method = SvdMethod::krylov});
   };
   CHECK(in_bfloat16(svd_of("poly:0.5")) == there);
   CHECK(in_bfloat16(svd_of("exp:0.01")) == there);
@@ -110,7 +113,8 @@ TEST_CASE_TEMPLATE("svd rounded passes: what rounding to bfloat16 takes away is 
     for (const Index rank : {1, 6})
       with_and_without_bfloat16([&] {
         CAPTURE(rank);
-        check::check_svd<T>(reference, {.rank = rank}, lowrank::truncated_svd(A, {.rank = rank}));
+        for (const SvdMethod method : {SvdMethod::krylov, SvdMethod::randomized})
+          check::check_svd<T>(reference, {.rank = rank}, lowrank::truncated_svd(A, {.rank = rank}, {.method = method}));
       });
   }
 }
@@ -121,7 +125,7 @@ TEST_CASE("svd rounded passes: what the first image does not tell is found out l
   for (Index i = 0; i < 100; ++i) sigma.push_back(1e-3 * std::pow(0.98, static_cast<double>(i)));
   const Matrix<double> A = check::there(lowrank::generate<double>({.rows = 600, .cols = 400, .sigma = sigma}));
   const Reference<double> reference(A);
-  const auto svd = lowrank::truncated_svd(A, {.rank = 40});
+  const auto svd = lowrank::truncated_svd(A, {.rank = 40}, {.method = SvdMethod::krylov});
   CHECK(rounded(svd) == rounds<double>(Rounding::to_float));
   CHECK(!in_bfloat16(svd));
   check::check_svd<double>(reference, {.rank = 40}, svd);
@@ -139,7 +143,8 @@ TEST_CASE_TEMPLATE("svd rounded passes: entries whose rounding is all one way", 
   for (const Index rank : {2, 3, 12})
     with_and_without_bfloat16([&] {
       CAPTURE(rank);
-      check::check_svd<T>(reference, {.rank = rank}, lowrank::truncated_svd(A, {.rank = rank}));
+      for (const SvdMethod method : {SvdMethod::krylov, SvdMethod::randomized})
+        check::check_svd<T>(reference, {.rank = rank}, lowrank::truncated_svd(A, {.rank = rank}, {.method = method}));
     });
 }
 
@@ -178,9 +183,11 @@ TEST_CASE_TEMPLATE("svd rounded passes: a tolerance that takes more triplets tha
   const Matrix<T> A = check::family_matrix<T>({"", "exp:0.005"}, 600, 500);
   const Reference<T> reference(A);
   with_and_without_bfloat16([&] {
-    const auto svd = lowrank::truncated_svd(A, {.rtol = 0.3});
-    CHECK(svd.rank() > 90);
-    check::check_svd<T>(reference, {.rtol = 0.3}, svd);
+    for (const SvdMethod method : {SvdMethod::krylov, SvdMethod::randomized}) {
+      const auto svd = lowrank::truncated_svd(A, {.rtol = 0.3}, {.method = method});
+      CHECK(svd.rank() > 90);
+      check::check_svd<T>(reference, {.rtol = 0.3}, svd);
+    }
   });
 }
 
