@@ -31,14 +31,16 @@ Cost expected_cost(const LinearOperator<T>& A, const MethodInput& input, Index l
   const double in_full = in_double * A.flops_per_column() * (dense ? 1 : 8);
   const double product = dense && input.options.rounded_passes ? in_full / in_double : in_full;
 
-  const double subspace_steps = 7, subspace_overhead = 5e7;
+  // With blocks as wide as the panel both take as many half-steps.
+  const bool wide_blocks = block_columns == columns;
+  const double subspace_steps = wide_blocks ? 6 : 7, subspace_overhead = 5e7;
   const double step = product * width + orthonormalizing(mean, width) + core_values(width) + subspace_overhead;
   const double randomized = subspace_steps * step + core_svd(width) + in_full * width;
 
   const double krylov_overhead = 1e8;
   // From both sides in turn, until the basis holds the wish, and some more for it to settle.
   const Index krylov_steps =
-      block_columns == columns ? 6 : std::max<Index>(9, 2 * ((columns + block_columns - 1) / block_columns) + 4);
+      wide_blocks ? 6 : std::max<Index>(9, 2 * ((columns + block_columns - 1) / block_columns) + 4);
   double krylov = 0;
   for (Index i = 1; i <= krylov_steps; ++i) {
     const double basis = block * static_cast<double>((i + 1) / 2), other = block * static_cast<double>(i / 2);
