@@ -148,10 +148,14 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   c.orthogonality_u = orthogonality_defect<T>(U);
   c.orthogonality_v = orthogonality_defect<T>(V);
 
-  // 1. One product: A·[V, Ω], or A·[block, Ω], or A·Ω where float has served for the residuals.
+  // 1. One product: A·[V, Ω], or A·[block, Ω], or A·Ω where float has served for the residuals. With few columns that
+  // would spare nothing, and those of a small error are as a rule too small for it.
+  double kept = 0;
+  for (const double s : sigma) kept += s * s;
   const bool direct = residual.block.empty();
-  const std::optional<double> in_float =
-      rounded != nullptr && direct && norm && k > 0 ? rounded_residual<T>(*rounded, U, sigma, V, *norm) : std::nullopt;
+  const bool try_float =
+      rounded != nullptr && direct && norm && k > 3 * probes && *norm * *norm - kept > 1e-4 * *norm * *norm;
+  const std::optional<double> in_float = try_float ? rounded_residual<T>(*rounded, U, sigma, V, *norm) : std::nullopt;
   const MatrixView<const T> asked = in_float ? V.left_cols(0) : direct ? V : residual.block.view();
   const Index width = asked.cols();
   Matrix<T> panel(A.cols(), width + probes, A.device());
@@ -164,8 +168,7 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   scale_columns<T>(E.US, sigma);
 
   // 2. Residuals of the triplets, D = A·V - U·S, and <A, U·S·Vᵀ> = ‖S‖² + Σ σᵢ·uᵢᵀ·dᵢ.
-  double overlap = 0, kept = 0, sigma_max = k > 0 ? sigma.front() : 0;
-  for (const double s : sigma) kept += s * s;
+  double overlap = 0, sigma_max = k > 0 ? sigma.front() : 0;
   if (in_float) {
     c.triplet_residual = *in_float;
     overlap = kept;

@@ -119,6 +119,24 @@ TEST_CASE_TEMPLATE("svd rounded passes: what rounding to bfloat16 takes away is 
   }
 }
 
+TEST_CASE("svd rounded passes: residuals from a product in float are those of the triplets") {
+  for (const char* spectrum : {"poly:0.5", "exp:0.01", "exp:0.04", "stairs:20,0.5"})
+    for (const auto& [m, n] : {std::pair<Index, Index>{500, 400}, {400, 600}}) {
+      CAPTURE(spectrum);
+      const Matrix<double> A = check::family_matrix<double>({"", spectrum}, m, n);
+      const Reference<double> reference(A);
+      for (const Index probes : {10, 20}) {  // with 20 there are too few triplets for it
+        lowrank::SvdOptions options;
+        options.certificate.probes = probes;
+        const auto svd = lowrank::truncated_svd(A, {.rank = 45}, options);
+        check::check_svd<double>(reference, {.rank = 45}, svd);
+        const double worst = worst_residual(reference.A, svd), rounding = 4 * reference.rounding();
+        CHECK(svd.certificate.triplet_residual >= worst - rounding);
+        CHECK(svd.certificate.triplet_residual <= 1.05 * worst + rounding);
+      }
+    }
+}
+
 TEST_CASE("svd rounded passes: what the first image does not tell is found out later, and done again in float") {
   // The image of a block of 32 columns shows 38 ones, of a rank of 40 two values are below what bfloat16 leaves.
   std::vector<double> sigma(38, 1.0);
