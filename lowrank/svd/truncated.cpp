@@ -206,8 +206,8 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   // is good enough); an error that is rounding has none. A narrow block misses copies of a multiple singular value for
   // good; subspace iteration does not.
   const double most_improvable = options.excess / 8;
+  const double rounding = static_cast<double>(std::max(A.rows(), A.cols())) * std::numeric_limits<T>::epsilon();
   const auto improvable = [&] {
-    constexpr double rounding = 64 * std::numeric_limits<T>::epsilon();
     const double share = svd.certificate.improvable;
     return share > most_improvable && std::sqrt(share) * svd.certificate.relative_error > rounding;
   };

@@ -118,6 +118,21 @@ TEST_CASE_TEMPLATE("svd shapes: constant, repeated and zero columns, rank above 
     }
 }
 
+TEST_CASE_TEMPLATE("svd shapes: an error that is rounding is not taken for triplets missed", T, float, double) {
+  // One column, 600 times: what the probes see of the error is rounding, and more of it than the error's norm.
+  const Matrix<T> column = Matrix<T>::copy_of(check::family_matrix<T>({"", "flat"}, 2000, 1).view());
+  Matrix<T> A(2000, 600, check::device());
+  for (Index j = 0; j < 600; ++j) lowrank::copy<T>(column, A.view().middle_cols(j, 1));
+  for (const SvdMethod method : methods) {
+    CAPTURE(static_cast<int>(method));
+    const auto svd = lowrank::truncated_svd(A, {.rank = 10}, with(method));
+    CHECK(svd.converged);
+    CHECK(svd.certificate.relative_error < 2000 * check::eps<T>);
+    CHECK(svd.certificate.improvable <= 1);
+    CHECK_FALSE(check::contains(svd.reason, "the probes found"));
+  }
+}
+
 TEST_CASE_TEMPLATE("svd shapes: layouts of the same matrix agree", T, float, double) {
   const Dense values = check::dense(check::family_matrix<T>({"", "exp:0.05"}, 180, 120));
   for (const SvdMethod method : methods) {
