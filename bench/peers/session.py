@@ -112,6 +112,7 @@ class Session:
         """The library called again and again by one process, as the peers are; None where that program is not built."""
         program = os.path.join(os.path.dirname(os.path.dirname(self.lowrank)), "bench", "lowrank-in-process")
         if not os.access(program, os.X_OK):
+            print(f"- {program} is not built: the peers are compared with the command")
             return None
         words = [program, path, "--threads", str(self.threads), *(["--rank", str(rank)] if rank else [])]
         environment = {"GOMP_SPINCOUNT": "2000", **os.environ}  # as the command sets it for itself

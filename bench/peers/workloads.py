@@ -184,7 +184,7 @@ def default_quality(session, name, dtype):
             for each in peers:
                 each.error = dense_error(A, each.result)
         row = [family, f"{best:.4e}", f"{lowrank.error:.4e}", above(lowrank.error, best, eps),
-               median_text(lowrank.seconds), median_text(command.seconds)]
+               median_text(lowrank.seconds) if len(mine) > 1 else "not built", median_text(command.seconds)]
         if peers:
             fastest = min(peers, key=lambda each: statistics.median(each.seconds))
             row += [fastest.name, f"{fastest.error:.4e}", median_text(fastest.seconds),
