@@ -23,15 +23,19 @@ std::string_view name(SvdDriver driver) {
 
 }  // namespace
 
+// A copy that LAPACK destroys, U, and V in two orders; gesdd's workspace of about four small squares.
+template <Real T>
+double exact_memory(const LinearOperator<T>& A) {
+  const double m = static_cast<double>(std::max(A.rows(), A.cols())),
+               n = static_cast<double>(std::min(A.rows(), A.cols()));
+  return sizeof(T) * ((A.entries() ? 2 : 3) * m * n + 6 * n * n);
+}
+
 template <Real T>
 MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& input) {
   if (input.options.progress) input.options.progress({"exact SVD", -1});
   const auto entries = A.entries();
-  // A copy that LAPACK destroys, U, and V in two orders; gesdd's workspace of about four small squares.
-  const double m = static_cast<double>(std::max(A.rows(), A.cols())),
-               n = static_cast<double>(std::min(A.rows(), A.cols()));
-  require_memory(sizeof(T) * ((entries ? 2 : 3) * m * n + 6 * n * n),
-                 fmt::format("the exact SVD of a {}x{} matrix", A.rows(), A.cols()), A.device());
+  require_memory(exact_memory(A), fmt::format("the exact SVD of a {}x{} matrix", A.rows(), A.cols()), A.device());
   ThinSvd<T> full = entries ? thin_svd<T>(*entries) : thin_svd<T>(A.to_dense());
   const Index r = rank_for(full.S, input.wish);
   MethodResult<T> result;
@@ -48,6 +52,8 @@ MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& inpu
   return result;
 }
 
+template double exact_memory(const LinearOperator<float>&);
+template double exact_memory(const LinearOperator<double>&);
 template MethodResult<float> exact_method(const LinearOperator<float>&, const MethodInput&);
 template MethodResult<double> exact_method(const LinearOperator<double>&, const MethodInput&);
 

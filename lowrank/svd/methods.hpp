@@ -31,6 +31,10 @@ struct MethodResult {
   std::string note;
 };
 
+/// Bytes that exact_method takes beside A.
+template <Real T>
+double exact_memory(const LinearOperator<T>& A);
+
 /// All of the SVD by LAPACK, then cut. 26·n³ flops for a square matrix.
 template <Real T>
 MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& input);

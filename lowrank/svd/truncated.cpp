@@ -72,7 +72,8 @@ Choice choose(const LinearOperator<T>& A, const MethodInput& input, Index limit)
   const bool checked = input.options.certificate.power != 0, told = input.wish.rank > 0 || input.wish.rtol >= 1e-2;
   if (!A.single_sweep_normal() && checked && told) methods.emplace_back(cost.krylov, SvdMethod::krylov);
   // A tolerance may need few columns or many; an operator without entries much memory.
-  if (input.wish.rank > 0 && A.entries()) methods.emplace_back(cost.exact, SvdMethod::exact);
+  if (input.wish.rank > 0 && A.entries() && exact_memory(A) <= static_cast<double>(A.device().available_memory()))
+    methods.emplace_back(cost.exact, SvdMethod::exact);
   std::sort(methods.begin(), methods.end());
   std::string others;
   for (std::size_t i = 1; i < methods.size(); ++i)

@@ -71,6 +71,15 @@ TEST_CASE_TEMPLATE("options.device: a matrix larger than the device's memory is 
   for (const char* part : {"exact SVD", "guarded", "cpu"}) CHECK(check::contains(message, part));
 }
 
+TEST_CASE_TEMPLATE("automatic does not take the exact SVD where its memory is not there", T, float, double) {
+  const auto A = on_host<T>("exp:0.02", 400, 300).to(guarded_device());
+  CHECK(lowrank::truncated_svd(A, {.rank = 130}).method == "exact");
+  const LimitedMemory limit(400 * 300 * static_cast<Index>(sizeof(T)));
+  const auto svd = lowrank::truncated_svd(A, {.rank = 130});
+  CHECK(svd.method == "randomized");
+  CHECK(svd.converged);
+}
+
 TEST_CASE_TEMPLATE("options.device: a file is copied to the device, or moved there in blocks", T, float, double) {
   io_test::TemporaryFolder folder;
   const auto A = on_host<T>("exp:0.1", 250, 210);
