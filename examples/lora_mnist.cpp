@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
   lowrank::RandomSource random(lowrank::RandomKind::torch, 0);
   auto net = std::make_shared<Mlp<float>>(std::vector<Index>{28 * 28, 1000, 2000, 10});
   lowrank::initialize(*net, random);
-  lowrank::TrainOptions options{.batch = 10, .epochs = 1};
+  lowrank::TrainOptions options{.batch = 10, .epochs = 1, .report_every = 50};
   options.on_step = show_progress("Epoch 1");
   lowrank::train(*net, train_set, random, options);
   const Evaluation before = lowrank::evaluate(*net, test_set);

@@ -94,7 +94,7 @@ TrainOptions train_options(const Request& request, const Dataset& data) {
   TrainOptions options;
   options.batch = request.batch.value_or(10);
   options.optimizer.lr = request.rate.value_or(1e-3);
-  options.report_every = report_interval(data.device());
+  options.report_every = report_interval(data.device(), false);
   options.limit = request.steps.value_or(100);
   const Index an_epoch = (data.size() + options.batch - 1) / options.batch;
   options.epochs = (options.limit - 1) / an_epoch + 1;

@@ -97,7 +97,8 @@ TrainOptions train_options(const Request& request, const Dataset& data) {
   options.optimizer.lr = request.rate.value_or(1e-3);
   options.epochs = request.epochs.value_or(1);
   options.limit = request.limit.value_or(0);
-  options.report_every = report_interval(data.device());
+  options.report_every =
+      report_interval(data.device(), data.device().training<float>().gains_by_waiting(options.batch));
   options.checkpoint = *request.output;
   options.checkpoint_every = checkpoint_interval(request, data, options.batch);
   return options;

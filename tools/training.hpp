@@ -26,8 +26,9 @@ std::vector<Index> numbers(const std::string& option, const std::string& text, I
 /// How many classes the labels may name: as many as the network has outputs.
 int classes_of(const Mlp<float>& mlp);
 
-/// How often losses are read: each on the host, rarely from a device, which then runs many steps without the host.
-Index report_interval(const Device& device);
+/// Steps between two readings of the losses: more than one on a device, which then runs on its own, and where updates
+/// may wait in between.
+Index report_interval(const Device& device, bool waiting);
 
 /// "2,807,010".
 std::string grouped(Index number);

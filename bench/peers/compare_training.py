@@ -6,11 +6,13 @@ network is 784-1000-2000-10 with Adam. torch trains it whole, and by LoRA of ran
 parametrization of the weight (W + B·A is formed in each step), and as a side branch (B·(A·x) is added, as PEFT does).
 torch's batches are cut from a tensor of normalized numbers that is in memory beforehand, and its first steps are not
 counted; lowrank's steps are all counted, and each makes numbers of its bytes. The floor is what the step must read,
-write and multiply at the rates that this machine reaches in the same rounds, the median of many sweeps each. The output
-is Markdown.
+write and multiply at the rates that this machine reaches in the same rounds, each over half a second of sweeps, as the
+steps are over all of theirs. lowrank lets updates of weights that no sample uses wait and makes several at once, so that
+it can do with less than the floor, the more so the longer the network was trained. The output is Markdown.
 
   python3 bench/peers/compare_training.py                                     batches of 10 and 1024
   python3 bench/peers/compare_training.py --batches 1,10,100,1024,4096 --json training.json
+  python3 bench/peers/compare_training.py --only train --batches 10 --steps 6000     an epoch
   python3 bench/peers/compare_training.py --quick                             few steps: a test of this script
 """
 import argparse
@@ -39,6 +41,8 @@ def arguments():
     parser.add_argument("--batches", default="10,1024", metavar="N,N...", help="(default 10,1024)")
     parser.add_argument("--data", metavar="DIR", default="/usr/share/datasets/fashion-mnist",
                         help="the folder of the IDX files, packed (default: the installed Fashion-MNIST)")
+    parser.add_argument("--steps", type=int, metavar="N",
+                        help="steps of a run (default: up to 500, fewer for large batches)")
     parser.add_argument("--repeats", type=int, default=5, metavar="R", help="rounds (default 5)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="threads of every contender (default: all cores)")
@@ -127,9 +131,8 @@ def work(what, batch, steps, options):
 
 
 def rates():
-    """Bytes and flops a second: the median of half a second's sweeps over arrays as large as training's, and of a
-    product, by torch or NumPy, whichever is faster here (on some processors torch's library does without their widest
-    vectors)."""
+    """Bytes and flops a second over half a second of sweeps over arrays as large as training's, and of a product, by
+    torch or NumPy, whichever is faster here (on some processors torch's library does without their widest vectors)."""
     import numpy as np
     import torch
 
@@ -140,7 +143,7 @@ def rates():
             start = time.perf_counter()
             call()
             seconds.append(time.perf_counter() - start)
-        return amount / statistics.median(seconds)
+        return amount * len(seconds) / sum(seconds)
 
     state, weights = torch.zeros(3 * PARAMETERS), torch.zeros(PARAMETERS)
     square = torch.randn(2048, 2048)
@@ -208,8 +211,8 @@ def spread(values):
 
 
 def compare(options, kind, batch, folder):
-    # Few enough that no epoch ends, so that all batches are whole.
-    steps = 5 if options.quick else max(10, min(500, 20000 // (batch + 30), 60000 // batch - 1))
+    # By default few enough that no epoch ends, so that all batches are whole.
+    steps = 5 if options.quick else options.steps or max(10, min(500, 20000 // (batch + 30), 60000 // batch - 1))
     contenders = ["lowrank", *KINDS[kind]]
     speeds, rates_seen = {name: [] for name in contenders}, []
     for _ in range(1 if options.quick else options.repeats):

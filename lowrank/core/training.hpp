@@ -60,6 +60,7 @@ struct LinearBackward {
   MatrixView<const T> dH{}, A{};        ///< [batch, r], [r, in]: the way back through a side branch; empty without one
   MatrixView<T> dX{};                   ///< [batch, in]; empty when not wanted
   Activation input = Activation::relu;  ///< of the layer that made X: relu zeroes dX where X is zero
+  std::int64_t* owed_since = nullptr;   ///< [in], see catch_up(); nullptr: no update waits
 };
 
 /// What a device implements, once for float and once for double.
@@ -83,6 +84,18 @@ class TrainingPrimitives {
   /// Whether a column-major W [out, in], with its moments in the same order, makes a layer faster whose X, of up to
   /// `batch` samples, comes from ReLU.
   virtual bool gains_by_columns([[maybe_unused]] Index batch, [[maybe_unused]] Index out) const { return false; }
+
+  /// Whether linear_backward, with column-major weights and Adam, gains by letting updates wait: see catch_up().
+  virtual bool gains_by_waiting([[maybe_unused]] Index batch) const { return false; }
+
+  /// Where X(:, i) is zero, column i of W has no gradient, and as long as no batch uses it nobody reads it: with
+  /// `owed_since`, linear_backward leaves it as it is and notes the clock's step in owed_since[i], which is -1 for a
+  /// column that owes nothing. This makes the updates owed by the columns that X uses (by all, where X is empty), the
+  /// same ones to the bit, and belongs before the way forward. Columns that have waited for long are brought up to date
+  /// in any case. Does nothing on a device that never gains by waiting.
+  virtual void catch_up([[maybe_unused]] MatrixView<const T> X, [[maybe_unused]] const Trained<T>& weight,
+                        [[maybe_unused]] std::int64_t* owed_since, [[maybe_unused]] const Optimizer& optimizer,
+                        [[maybe_unused]] const TrainingClock* clock) const {}
 
   /// Scalars of T that linear_backward and update need as scratch for this shape.
   virtual Index scratch_size(Index batch, Index out, Index in) const = 0;

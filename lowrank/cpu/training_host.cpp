@@ -1,7 +1,9 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 #include <lowrank/cpu/flush_subnormals.hpp>
 #include <lowrank/cpu/host_training.hpp>
 #include <lowrank/cpu/round_up.hpp>
@@ -13,6 +15,9 @@
 
 namespace lowrank {
 namespace {
+
+/// The most updates that a column of weights owes: then they are made, used or not.
+constexpr Index most_owed = 64;
 
 /// Below so many multiplications a region with several threads costs more than it gains.
 constexpr Index worth_threads = 60'000;
@@ -49,9 +54,10 @@ void require_rows(const View& view) {
     throw std::invalid_argument("training primitives: a view must be row-major");
 }
 
+/// Of the update that the clock's `step` stands before.
 template <Real T>
-kernels::Rule<T> rule_of(const Optimizer& optimizer, const TrainingClock* clock) {
-  const double t = static_cast<double>(clock->step + 1);
+kernels::Rule<T> rule_of(const Optimizer& optimizer, std::int64_t step) {
+  const double t = static_cast<double>(step + 1);
   const bool adam = optimizer.rule == UpdateRule::adam;
   return {.adam = adam,
           .keep1 = static_cast<T>(1 - optimizer.beta1),
@@ -62,10 +68,20 @@ kernels::Rule<T> rule_of(const Optimizer& optimizer, const TrainingClock* clock)
           .epsilon = static_cast<T>(optimizer.epsilon)};
 }
 
+/// Whether Adam's updates without a gradient shrink from each of these steps to the next: m does by β₁, √v·root by √β₂
+/// and by what the correction of the bias loses. The margin is for rounding.
+template <Real T>
+bool updates_shrink(std::span<const kernels::Rule<T>> rules) {
+  const auto at_rest = [](const kernels::Rule<T>& now, const kernels::Rule<T>& next) {
+    return next.step * (1 - next.keep1) * now.root < T(0.99) * now.step * std::sqrt(next.beta2) * next.root;
+  };
+  return std::adjacent_find(rules.begin(), rules.end(), std::not_fn(at_rest)) == rules.end();
+}
+
 /// The rows [first, first + rows) and the columns [col, col + cols) of the parameters by the kernels.
 template <Real T>
 void update_strip(const Following<T>& work, const kernels::Rule<T>& rule, Index first, Index rows, Index col,
-                  Index cols) {
+                  Index cols, std::int64_t* owed_since = nullptr, std::int64_t step = 0) {
   const Trained<T>& W = work.parameters;
   const Index at = first * W.value.ld() + col;
   kernels::update<T>({.batch = work.L.rows(),
@@ -79,7 +95,9 @@ void update_strip(const Following<T>& work, const kernels::Rule<T>& rule, Index 
                       .m = W.m.data() + at,
                       .v = W.v.data() + at,
                       .ldw = W.value.ld(),
-                      .rule = rule});
+                      .rule = rule,
+                      .owed_since = owed_since == nullptr ? nullptr : owed_since + first,
+                      .step = step});
 }
 
 /// The parameters follow by the kernels; work of by_threads().
@@ -168,7 +186,7 @@ kernels::Product<T> input_gradient(const LinearBackward<T>& layer) {
 /// dX and the update for W by columns: a row of Wᵀ gives one column of dX and follows a gradient of its own, so that it
 /// is read once for both. Work of by_threads().
 template <Real T>
-void backward_by_columns(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, bool shared) {
+void backward_by_columns(const LinearBackward<T>& layer, const kernels::Rule<T>& rule, std::int64_t step, bool shared) {
   const Following<T> work(layer);
   const kernels::Product<T> product = input_gradient(layer);
   const Index in = layer.X.cols(), out = layer.dY.cols(), batch = layer.dY.rows();
@@ -177,7 +195,7 @@ void backward_by_columns(const LinearBackward<T>& layer, const kernels::Rule<T>&
     const Index first = task * height, rows = std::min(height, in - first);
     for (Index sample = 0; sample < batch; sample += kernels::most_samples)
       multiply_part(product, true, sample, first, rows);
-    update_strip(work, rule, first, rows, Index(0), out);
+    update_strip(work, rule, first, rows, Index(0), out, layer.owed_since, step);
   });
 }
 
@@ -222,6 +240,47 @@ bool HostTraining<T>::gains_by_columns(Index, Index out) const {
 }
 
 template <Real T>
+void HostTraining<T>::catch_up(MatrixView<const T> X, const Trained<T>& weight, std::int64_t* owed_since,
+                               const Optimizer& optimizer, const TrainingClock* clock) const {
+  require_rows(X);
+  const Index in = weight.value.cols(), out = weight.value.rows(), ld = weight.value.ld();
+  const std::int64_t now = clock->step;
+  std::int64_t oldest = now;
+  for (Index i = 0; i < in; ++i)
+    if (owed_since[i] >= 0) oldest = std::min(oldest, owed_since[i]);
+  if (oldest == now) return;
+  if (oldest < now - most_owed)
+    throw std::invalid_argument("training primitives: catch_up was not called before each way forward");
+  std::array<kernels::Rule<T>, most_owed> rules;
+  for (std::int64_t step = oldest; step < now; ++step)
+    rules[static_cast<std::size_t>(step - oldest)] = rule_of<T>(optimizer, step);
+  const bool shrinks = updates_shrink<T>(std::span(rules).first(static_cast<std::size_t>(now - oldest)));
+  const auto due = [&](Index i) {
+    if (X.empty() || owed_since[i] == now - most_owed) return true;
+    for (Index b = 0; b < X.rows(); ++b)
+      if (X.data()[b * X.ld() + i] != 0) return true;  // A NaN is not zero.
+    return false;
+  };
+  constexpr Index height = kernels::most_updated_rows;
+  by_threads(in * out > worth_threads, [&](bool shared) {
+    for_strips((in + height - 1) / height, shared, [&](Index task) {
+      for (Index i = task * height; i < std::min(in, (task + 1) * height); ++i) {
+        const std::int64_t since = owed_since[i];
+        if (since < 0 || !due(i)) continue;
+        kernels::catch_up<T>({.count = out,
+                              .p = weight.value.data() + i * ld,
+                              .m = weight.m.data() + i * ld,
+                              .v = weight.v.data() + i * ld,
+                              .rules = rules.data() + (since - oldest),
+                              .steps = now - since,
+                              .shrinks = shrinks});
+        owed_since[i] = -1;
+      }
+    });
+  });
+}
+
+template <Real T>
 Index HostTraining<T>::scratch_size(Index batch, Index out, Index in) const {
   return by_blas(batch, std::max(out, in)) ? threads() * kTrainingTile : 0;
 }
@@ -233,12 +292,14 @@ void HostTraining<T>::linear_backward(const LinearBackward<T>& layer, const Opti
   for (const auto& moment : {layer.weight.m, layer.weight.v})
     if (!moment.empty() && moment.order() != layer.weight.value.order())
       throw std::invalid_argument("training primitives: moments must lie in the order of their weights");
-  const auto rule = rule_of<T>(optimizer, clock);
+  const auto rule = rule_of<T>(optimizer, clock->step);
   const bool trained = !layer.weight.value.empty(), by_columns = layer.W.order() == Order::col_major;
   const bool blas = trained && by_blas(layer.dY.rows(), by_columns ? layer.X.cols() : layer.dY.cols());
   const bool together = trained && by_columns && !blas && !layer.dX.empty();
+  if (layer.owed_since != nullptr && !together)
+    throw std::invalid_argument("training primitives: updates wait in layers by columns with a dX and small batches");
   by_threads(layer.dY.rows() * layer.dY.cols() * layer.X.cols() > worth_threads, [&](bool shared) {
-    if (together) return backward_by_columns<T>(layer, rule, shared);
+    if (together) return backward_by_columns<T>(layer, rule, clock->step, shared);
     // dX is made of W as it was before: the threads wait for one another between the two.
     if (!layer.dX.empty()) multiply<T>(input_gradient(layer), by_columns, shared);
     if (trained && !blas) update_by_kernels<T>(Following<T>(layer), rule, shared);

@@ -49,6 +49,21 @@ struct Update {
   T *W, *m, *v;
   Index ldw;
   Rule<T> rule;
+  /// [rows], or nullptr: a row without a gradient is left as it is, and this step noted where -1 stands.
+  std::int64_t* owed_since = nullptr;
+  std::int64_t step = 0;
+};
+
+/// Entries that have waited for `steps` updates of Adam without a gradient, by one rule each (β the same in all): read
+/// and written once.
+template <Real T>
+struct Waiting {
+  Index count;
+  T *p, *m, *v;
+  const Rule<T>* rules;
+  Index steps;
+  /// Whether each update is smaller than the one before: then one that changes no entry is the last that is computed.
+  bool shrinks;
 };
 
 /// The largest batch that times() and times_transposed() take: a larger one goes through them in pieces.
@@ -69,6 +84,9 @@ void update(const Update<T>& work);
 /// b (rows entries) follows the column sums of dY [batch, rows].
 template <Real T>
 void bias(const T* dY, Index lddy, Index batch, Index rows, T* b, T* m, T* v, const Rule<T>& rule);
+/// See Waiting.
+template <Real T>
+void catch_up(const Waiting<T>& work);
 /// Entries follow a gradient that lies in memory.
 template <Real T>
 void follow(const T* gradient, Index count, T* p, T* m, T* v, const Rule<T>& rule);

@@ -7,67 +7,12 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
-#include <limits>
-#include <lowrank/cpu/training_vectors-inl.hpp>
+#include <lowrank/cpu/training_rule-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace lowrank::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-/// A rule's numbers in vectors, held in registers over a sweep.
-template <class D>
-struct RuleVectors {
-  using Vector = hn::Vec<D>;
-  Vector keep1, keep2, beta2, step, root, epsilon;
-
-  template <class T>
-  HWY_INLINE RuleVectors(D d, const Rule<T>& rule)
-      : keep1(hn::Set(d, rule.keep1)),
-        keep2(hn::Set(d, rule.keep2)),
-        beta2(hn::Set(d, rule.beta2)),
-        step(hn::Set(d, rule.step)),
-        root(hn::Set(d, rule.root)),
-        epsilon(hn::Set(d, rule.epsilon)) {}
-};
-
-/// a/(√v·root + epsilon). For float with AVX-512 the division and the root are estimates with one step of Newton's
-/// method, within a few units of the last place: the exact instructions are slower than the memory. v = 0 counts as the
-/// smallest normal number. With AVX2 the exact ones are the faster: 3.1 against 4.4 ns for 8 entries and five samples.
-template <class D>
-HWY_INLINE hn::Vec<D> OverRoot([[maybe_unused]] D d, hn::Vec<D> a, hn::Vec<D> v, const RuleVectors<D>& rule) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  if constexpr (std::is_same_v<hn::TFromD<D>, float>) {
-    v = hn::Max(v, hn::Set(d, std::numeric_limits<float>::min()));
-    auto y = hn::ApproximateReciprocalSqrt(v);
-    const auto vy = hn::Mul(v, y), half = hn::Set(d, 0.5F);
-    // √v = v·y·(1.5 - 0.5·v·y²).
-    const auto square_root = hn::Mul(vy, hn::NegMulAdd(hn::Mul(vy, half), y, hn::Set(d, 1.5F)));
-    const auto below = hn::MulAdd(square_root, rule.root, rule.epsilon);
-    const auto z = hn::ApproximateReciprocal(below);
-    return hn::Mul(a, hn::MulAdd(z, hn::NegMulAdd(below, z, hn::Set(d, 1.0F)), z));
-  }
-#endif
-  return hn::Div(a, hn::MulAdd(hn::Sqrt(v), rule.root, rule.epsilon));
-}
-
-/// The optimizer on one vector: moments and parameters are read, changed and written.
-template <bool kAdam, bool kPart, class D, class T>
-HWY_INLINE void Follow(D d, hn::Vec<D> g, T* HWY_RESTRICT p, T* HWY_RESTRICT m, T* HWY_RESTRICT v,
-                       const RuleVectors<D>& rule, Size n) {
-  auto value = Load<kPart>(d, p, n);
-  if constexpr (kAdam) {
-    auto first = Load<kPart>(d, m, n), second = Load<kPart>(d, v, n);
-    first = hn::MulAdd(hn::Sub(g, first), rule.keep1, first);
-    second = hn::MulAdd(hn::Mul(g, g), rule.keep2, hn::Mul(second, rule.beta2));
-    Store<kPart>(first, d, m, n);
-    Store<kPart>(second, d, v, n);
-    value = hn::NegMulAdd(rule.step, OverRoot(d, first, second, rule), value);
-  } else {
-    value = hn::NegMulAdd(rule.step, g, value);
-  }
-  Store<kPart>(value, d, p, n);
-}
 
 /// `count` entries by the rule; gradient(part, i, n) gives the vector of n from i on.
 template <bool kAdam, class T, class Gradient>
@@ -136,6 +81,17 @@ HWY_INLINE void UpdateRow(D d, const Update<T>& work, const RuleVectors<D>& rule
   });
 }
 
+/// Whether a row without a gradient in all of the batch is left as it is: SGD would not change it, Adam's update can
+/// wait.
+template <bool kAdam, class T>
+HWY_INLINE bool Waits(const Update<T>& work, Index row) {
+  if (work.batch > most_updating) return false;
+  if (!kAdam) return true;
+  if (work.owed_since == nullptr) return false;
+  if (work.owed_since[row] < 0) work.owed_since[row] = work.step;
+  return true;
+}
+
 template <bool kAdam, class T>
 HWY_INLINE void UpdateStrip(const Update<T>& work) {
   const hn::ScalableTag<T> d;
@@ -150,9 +106,11 @@ HWY_INLINE void UpdateStrip(const Update<T>& work) {
     const Index to = std::min(work.batch, from + most_updating);
     for (Index row = 0; row < work.rows; ++row) samples[row].find(work, row, from, to);
     for (Size i = 0; i < cols; i += width)
-      for (Index row = 0; row < work.rows; ++row)
+      for (Index row = 0; row < work.rows; ++row) {
+        if (samples[row].count == 0 && Waits<kAdam>(work, row)) continue;
         UpdateRow<kAdam>(d, work, rule, samples[row], sums[row], from == 0, to == work.batch,
                          static_cast<Size>(row) * ldw, i, std::min(cols, i + width));
+      }
   }
 }
 

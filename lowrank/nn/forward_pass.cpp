@@ -29,24 +29,23 @@ void ForwardPass<T>::freeze() {
 }
 
 template <Real T>
-MatrixView<const T> ForwardPass<T>::run(Index n) {
+void ForwardPass<T>::run_layer(Index l, Index n) {
   const TrainingPrimitives<T>& device = mlp_->device().template training<T>();
-  for (Index l = 0; l < mlp_->depth(); ++l) {
-    const auto layer = static_cast<std::size_t>(l);
-    const Linear<T>& linear = mlp_->layers()[layer];
-    const MatrixView<const T> X = inputs_of(l, n);
-    const MatrixView<T> Y = values_[layer + 1].view().middle_rows(0, n);
-    const Activation f = l + 1 < mlp_->depth() ? Activation::relu : Activation::identity;
-    const LoraLayer<T>* side = adapter_ == nullptr ? nullptr : adapter_->of_layer(l);
-    const MatrixView<const T> W = weights_of(l);
-    if (side == nullptr) {
-      device.linear_forward(T(1), X, W, linear.bias, {}, {}, f, Y);
-    } else {
-      const MatrixView<T> H = sides_[layer].view().middle_rows(0, n);
-      device.linear_forward(static_cast<T>(side->scale), X, side->A, {}, {}, {}, Activation::identity, H);
-      device.linear_forward(T(1), X, W, linear.bias, H, side->B.view().transposed(), f, Y);
-    }
-  }
+  const auto layer = static_cast<std::size_t>(l);
+  const Linear<T>& linear = mlp_->layers()[layer];
+  const MatrixView<const T> X = inputs_of(l, n), W = weights_of(l);
+  const MatrixView<T> Y = values_[layer + 1].view().middle_rows(0, n);
+  const Activation f = l + 1 < mlp_->depth() ? Activation::relu : Activation::identity;
+  const LoraLayer<T>* side = adapter_ == nullptr ? nullptr : adapter_->of_layer(l);
+  if (side == nullptr) return device.linear_forward(T(1), X, W, linear.bias, {}, {}, f, Y);
+  const MatrixView<T> H = sides_[layer].view().middle_rows(0, n);
+  device.linear_forward(static_cast<T>(side->scale), X, side->A, {}, {}, {}, Activation::identity, H);
+  device.linear_forward(T(1), X, W, linear.bias, H, side->B.view().transposed(), f, Y);
+}
+
+template <Real T>
+MatrixView<const T> ForwardPass<T>::run(Index n) {
+  for (Index l = 0; l < mlp_->depth(); ++l) run_layer(l, n);
   return inputs_of(mlp_->depth(), n);
 }
 

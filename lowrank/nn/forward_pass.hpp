@@ -20,6 +20,8 @@ class ForwardPass {
   MatrixView<T> inputs(Index n) { return values_.front().view().middle_rows(0, n); }
   /// The logits of inputs(n).
   MatrixView<const T> run(Index n);
+  /// One layer of a run, after those below.
+  void run_layer(Index layer, Index n);
 
   /// The weights of layer `layer` in the order that they are read in.
   MatrixView<const T> weights_of(Index layer) const {

@@ -47,11 +47,12 @@ class Loop {
         options_(options),
         save_(std::move(save)),
         first_step_(at_.step),
+        report_every_(options.on_step ? options.report_every : std::max<Index>(50, options.report_every)),
         order_(data.size(), device),
         labels_(at_.batch, device),
-        losses_(options.report_every, device),
+        losses_(report_every_, device),
         clock_(1, device),
-        host_losses_(static_cast<std::size_t>(options.report_every)),
+        host_losses_(static_cast<std::size_t>(report_every_)),
         host_order_(static_cast<std::size_t>(data.size())) {
     const Index an_epoch = (data.size() + at_.batch - 1) / at_.batch;
     if (__builtin_mul_overflow(an_epoch, options.epochs, &total_)) total_ = std::numeric_limits<Index>::max();
@@ -67,7 +68,7 @@ class Loop {
       make_steps(uninterrupted());
       const bool last = at_.step == total_,
                  due = options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0;
-      if (at_.step - reported_ == options_.report_every || last || due) report();
+      if (at_.step - reported_ == report_every_ || last || due) report();
       if (due && !last && result_.outcome == TrainOutcome::finished) save();
     }
     result_.seconds = seconds();
@@ -100,7 +101,7 @@ class Loop {
 
   /// Steps that can be made before anything else is to be done; all have one size of batch.
   Index uninterrupted() const {
-    Index count = std::min(total_ - at_.step, options_.report_every - (at_.step - reported_));
+    Index count = std::min(total_ - at_.step, report_every_ - (at_.step - reported_));
     if (options_.checkpoint_every > 0)
       count = std::min(count, options_.checkpoint_every - at_.step % options_.checkpoint_every);
     return std::max<Index>(1, std::min(count, (data_.size() - at_.next) / at_.batch));
@@ -125,12 +126,13 @@ class Loop {
       full_step_made_ = full_step_made_ || n == at_.batch;
       count -= many ? recorded : 1;
     }
+    step_.settle(at_.optimizer, clock_.data());
   }
 
   /// Everything that differs from one step to the next is on the device: the clock, the order and the losses.
   void one_step(Index n) {
     primitives_.gather(data_.images(), order_.data(), clock_.data(), step_.inputs(n), labels_.data());
-    const MatrixView<const T> logits = step_.forward(n);
+    const MatrixView<const T> logits = step_.forward(n, at_.optimizer, clock_.data());
     primitives_.softmax_cross_entropy(logits, labels_.data(), step_.logit_gradient(n), losses_.data(), losses_.size(),
                                       clock_.data());
     step_.backward(n, at_.optimizer, clock_.data());
@@ -142,7 +144,7 @@ class Loop {
     losses_.download(host_losses_);
     const double speed = static_cast<double>(at_.step - first_step_) / seconds();
     for (Index s = reported_; s < at_.step; ++s) {
-      const double loss = static_cast<double>(host_losses_[static_cast<std::size_t>(s % options_.report_every)]);
+      const double loss = static_cast<double>(host_losses_[static_cast<std::size_t>(s % report_every_)]);
       if (!std::isfinite(loss)) return diverge(s + 1);
       const double weight = 1 / static_cast<double>(std::min<Index>(100, s + 1));
       at_.running_loss += weight * (loss - at_.running_loss);
@@ -176,7 +178,7 @@ class Loop {
   TrainingProgress at_;
   const TrainOptions& options_;
   Save save_;
-  Index first_step_, total_ = 0, reported_ = 0;
+  Index first_step_, report_every_, total_ = 0, reported_ = 0;
   Buffer<std::int32_t> order_, labels_;
   Buffer<T> losses_;
   Buffer<TrainingClock> clock_;

@@ -38,6 +38,7 @@ FullStep<T>::FullStep(Mlp<T>& mlp, Index most, UpdateRule rule) : TrainingStep<T
   if (rule == UpdateRule::adam) {
     m_ = zeros_like(mlp);
     v_ = zeros_like(mlp);
+    let_wait(most);
   }
   for (const Linear<T>& layer : mlp.layers())
     this->reserve_scratch(this->device().scratch_size(most, layer.out(), layer.in()));
@@ -68,6 +69,37 @@ void FullStep<T>::hold_by_columns(Index most) {
 }
 
 template <Real T>
+void FullStep<T>::let_wait(Index most) {
+  for (std::size_t l = 0; l < trained_->layers().size(); ++l) {
+    const bool waits = !by_rows_[l].empty() && this->device().gains_by_waiting(most);
+    const std::vector<std::int64_t> none(waits ? static_cast<std::size_t>(by_rows_[l].cols()) : 0, -1);
+    owed_since_.emplace_back(std::span<const std::int64_t>(none), trained_->device());
+  }
+}
+
+template <Real T>
+void FullStep<T>::catch_up(std::size_t layer, MatrixView<const T> X, const Optimizer& optimizer,
+                           const TrainingClock* clock) {
+  if (owed_since_.empty() || owed_since_[layer].size() == 0) return;
+  this->device().catch_up(X, {trained_->layers()[layer].weight, m_[layer].weight, v_[layer].weight},
+                          owed_since_[layer].data(), optimizer, clock);
+}
+
+template <Real T>
+MatrixView<const T> FullStep<T>::forward(Index n, const Optimizer& optimizer, const TrainingClock* clock) {
+  for (Index l = 0; l < trained_->depth(); ++l) {
+    catch_up(static_cast<std::size_t>(l), this->pass_.inputs_of(l, n), optimizer, clock);
+    this->pass_.run_layer(l, n);
+  }
+  return this->pass_.inputs_of(trained_->depth(), n);
+}
+
+template <Real T>
+void FullStep<T>::settle(const Optimizer& optimizer, const TrainingClock* clock) {
+  for (std::size_t l = 0; l < trained_->layers().size(); ++l) catch_up(l, {}, optimizer, clock);
+}
+
+template <Real T>
 void FullStep<T>::backward(Index n, const Optimizer& optimizer, const TrainingClock* clock) {
   for (Index l = trained_->depth() - 1; l >= 0; --l) {
     const auto layer = static_cast<std::size_t>(l);
@@ -80,6 +112,7 @@ void FullStep<T>::backward(Index n, const Optimizer& optimizer, const TrainingCl
     if (!m_.empty()) {
       back.weight = {linear.weight, m_[layer].weight, v_[layer].weight};
       back.bias = {linear.bias, m_[layer].bias, v_[layer].bias};
+      back.owed_since = owed_since_[layer].data();
     }
     if (l > 0) back.dX = this->gradient(l - 1, n);
     this->device().linear_backward(back, optimizer, clock, this->scratch());

@@ -13,11 +13,14 @@ class TrainingStep {
   virtual ~TrainingStep() = default;
 
   MatrixView<T> inputs(Index n) { return pass_.inputs(n); }
-  MatrixView<const T> forward(Index n) { return pass_.run(n); }
+  /// The logits of inputs(n), with the parameters after clock.step updates.
+  virtual MatrixView<const T> forward(Index n, const Optimizer& optimizer, const TrainingClock* clock) = 0;
   /// Where the gradient with respect to the logits is to be put.
   MatrixView<T> logit_gradient(Index n) { return gradient(mlp_->depth() - 1, n); }
   /// The way back from logit_gradient(n): the parameters make their step number clock.step + 1.
   virtual void backward(Index n, const Optimizer& optimizer, const TrainingClock* clock) = 0;
+  /// Makes all updates that wait: belongs before anybody else reads the parameters.
+  virtual void settle(const Optimizer& optimizer, const TrainingClock* clock) = 0;
   /// Whether all that is trained is finite.
   virtual bool finite() const = 0;
 
@@ -40,7 +43,8 @@ class TrainingStep {
 };
 
 /// All parameters of a network are trained. As long as the step lives, weights beneath ReLU are held by columns where
-/// the device gains by it; then they are by rows again.
+/// the device gains by it; then they are by rows again. Between forward() and settle() columns of these that no sample
+/// has used may wait for their updates.
 template <Real T>
 class FullStep final : public TrainingStep<T> {
  public:
@@ -48,7 +52,9 @@ class FullStep final : public TrainingStep<T> {
   ~FullStep() override;
   FullStep(const FullStep&) = delete;
   FullStep& operator=(const FullStep&) = delete;
+  MatrixView<const T> forward(Index n, const Optimizer& optimizer, const TrainingClock* clock) override;
   void backward(Index n, const Optimizer& optimizer, const TrainingClock* clock) override;
+  void settle(const Optimizer& optimizer, const TrainingClock* clock) override;
   bool finite() const override;
 
   /// Adam's moments, shaped and named as the layers; none for SGD.
@@ -57,10 +63,13 @@ class FullStep final : public TrainingStep<T> {
 
  private:
   void hold_by_columns(Index most);
+  void let_wait(Index most);
+  void catch_up(std::size_t layer, MatrixView<const T> X, const Optimizer& optimizer, const TrainingClock* clock);
 
   Mlp<T>* trained_;
   std::vector<Matrix<T>> by_rows_;  // where the weights return to, of those that are held by columns
   std::vector<Linear<T>> m_, v_;
+  std::vector<Buffer<std::int64_t>> owed_since_;  // of each layer, empty where no update waits
 };
 
 /// Only an adapter's A and B are trained. With H = s·X·Aᵀ and dH = s·dY·B: B follows dYᵀ·H, A follows dHᵀ·X, and
@@ -69,7 +78,9 @@ template <Real T>
 class LoraStep final : public TrainingStep<T> {
  public:
   LoraStep(const Mlp<T>& base, LoraAdapter<T>& adapter, Index most, UpdateRule rule);
+  MatrixView<const T> forward(Index n, const Optimizer&, const TrainingClock*) override { return this->pass_.run(n); }
   void backward(Index n, const Optimizer& optimizer, const TrainingClock* clock) override;
+  void settle(const Optimizer&, const TrainingClock*) override {}
   bool finite() const override;
 
  private:

@@ -27,14 +27,15 @@ double loss(const Mlp<double>& mlp, const LoraAdapter<double>* adapter, const Ma
 double sgd_step(TrainingStep<double>& step, const Matrix<double>& X) {
   const TrainingPrimitives<double>& device = check::device().training<double>();
   copy<double>(X, step.inputs(batch));
-  const MatrixView<const double> z = step.forward(batch);
   const std::array start{TrainingClock{}};
   std::array<double, 1> value{};
   const Buffer<std::int32_t> labels(std::span<const std::int32_t>(classes), check::device());
   const Buffer<TrainingClock> clock(std::span<const TrainingClock>(start), check::device());
   Buffer<double> losses(1, check::device());
+  const Optimizer descent{.rule = UpdateRule::sgd, .lr = 1};
+  const MatrixView<const double> z = step.forward(batch, descent, clock.data());
   device.softmax_cross_entropy(z, labels.data(), step.logit_gradient(batch), losses.data(), 1, clock.data());
-  step.backward(batch, {.rule = UpdateRule::sgd, .lr = 1}, clock.data());
+  step.backward(batch, descent, clock.data());
   losses.download(value);
   return value[0];
 }
