@@ -41,10 +41,7 @@ std::vector<Index> numbers(const std::string& option, const std::string& text, I
 
 int classes_of(const Mlp<float>& mlp) { return static_cast<int>(std::min<Index>(mlp.outputs(), 256)); }
 
-Index report_interval(const Device& device, bool waiting) {
-  if (&device != &host_device()) return 100;
-  return waiting ? 50 : 1;
-}
+Index report_interval(const Device& device, bool waiting) { return waiting || &device != &host_device() ? 100 : 1; }
 
 std::string grouped(Index number) {
   std::string text = std::to_string(number);

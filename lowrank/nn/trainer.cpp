@@ -47,7 +47,7 @@ class Loop {
         options_(options),
         save_(std::move(save)),
         first_step_(at_.step),
-        report_every_(options.on_step ? options.report_every : std::max<Index>(50, options.report_every)),
+        report_every_(options.on_step ? options.report_every : std::max<Index>(100, options.report_every)),
         order_(data.size(), device),
         labels_(at_.batch, device),
         losses_(report_every_, device),

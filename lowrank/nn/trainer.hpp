@@ -30,7 +30,7 @@ struct TrainOptions {
   std::function<Continue(const StepReport&)> on_step{};
   /// Losses are read from the device (and reported) once in so many steps; then the parameters are those after the last
   /// of them. Between reports a device runs on its own, and the CPU lets updates of weights that a small batch does not
-  /// use wait, which spares up to half of a step: 50 or more is fast. Without on_step it is at least 50.
+  /// use wait, which spares up to half of a step: 50 or more is fast. Without on_step it is at least 100.
   Index report_every = 1;
   /// Where to keep checkpoints (see checkpoint.hpp), e.g. "base.safetensors"; empty: none. Only for train().
   std::string checkpoint{};
