@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <lowrank/core/matrix.hpp>
 #include <span>
+#include <stdexcept>
 
 /// The training primitives: what a network's training does to its matrices, beside primitives.hpp. The work is done by
 /// the device that the matrices live on. Everything that changes from step to step (the step counter, the order of the
@@ -34,6 +35,16 @@ struct Trained {
   MatrixView<T> value, m, v;
 };
 
+/// Column-major weights whose updates by Adam may wait. A column i for which X(:, i) is zero has no gradient, and
+/// nobody reads it until a batch uses it: with `owed_since`, linear_backward leaves it as it is and notes the clock's
+/// step in owed_since[i], which is -1 for a column that owes nothing. Made later, in one sweep, the updates are the
+/// same to the bit.
+template <Real T>
+struct Owing {
+  Trained<T> weight;
+  std::int64_t* since = nullptr;  ///< [in]
+};
+
 /// How far training is: `step` updates were made, the next batch begins at place `next` of the order of samples.
 struct TrainingClock {
   std::int64_t step = 0, next = 0;
@@ -60,7 +71,7 @@ struct LinearBackward {
   MatrixView<const T> dH{}, A{};        ///< [batch, r], [r, in]: the way back through a side branch; empty without one
   MatrixView<T> dX{};                   ///< [batch, in]; empty when not wanted
   Activation input = Activation::relu;  ///< of the layer that made X: relu zeroes dX where X is zero
-  std::int64_t* owed_since = nullptr;   ///< [in], see catch_up(); nullptr: no update waits
+  std::int64_t* owed_since = nullptr;   ///< see Owing; nullptr: no update waits. Needs dX
 };
 
 /// What a device implements, once for float and once for double.
@@ -85,17 +96,24 @@ class TrainingPrimitives {
   /// `batch` samples, comes from ReLU.
   virtual bool gains_by_columns([[maybe_unused]] Index batch, [[maybe_unused]] Index out) const { return false; }
 
-  /// Whether linear_backward, with column-major weights and Adam, gains by letting updates wait: see catch_up().
+  /// Whether a layer with column-major weights gains by letting Adam's updates wait, see Owing.
   virtual bool gains_by_waiting([[maybe_unused]] Index batch) const { return false; }
 
-  /// Where X(:, i) is zero, column i of W has no gradient, and as long as no batch uses it nobody reads it: with
-  /// `owed_since`, linear_backward leaves it as it is and notes the clock's step in owed_since[i], which is -1 for a
-  /// column that owes nothing. This makes the updates owed by the columns that X uses (by all, where X is empty), the
-  /// same ones to the bit, and belongs before the way forward. Columns that have waited for long are brought up to date
-  /// in any case. Does nothing on a device that never gains by waiting.
-  virtual void catch_up([[maybe_unused]] MatrixView<const T> X, [[maybe_unused]] const Trained<T>& weight,
-                        [[maybe_unused]] std::int64_t* owed_since, [[maybe_unused]] const Optimizer& optimizer,
-                        [[maybe_unused]] const TrainingClock* clock) const {}
+  /// Y = f(X·Wᵀ + b) with weights that are owing, after those updates were made that X needs, and those that have
+  /// waited for long: the way forward of a training step. Throws std::logic_error on a device that does not gain by
+  /// waiting.
+  virtual void owing_forward([[maybe_unused]] MatrixView<const T> X, [[maybe_unused]] const Owing<T>& owing,
+                             [[maybe_unused]] const Optimizer& optimizer, [[maybe_unused]] const TrainingClock* clock,
+                             [[maybe_unused]] MatrixView<const T> b, [[maybe_unused]] Activation f,
+                             [[maybe_unused]] MatrixView<T> Y) const {
+    throw std::logic_error("owing_forward: no update waits on this device");
+  }
+
+  /// Makes all updates that are owed. Throws std::logic_error on a device that does not gain by waiting.
+  virtual void catch_up([[maybe_unused]] const Owing<T>& owing, [[maybe_unused]] const Optimizer& optimizer,
+                        [[maybe_unused]] const TrainingClock* clock) const {
+    throw std::logic_error("catch_up: no update waits on this device");
+  }
 
   /// Scalars of T that linear_backward and update need as scratch for this shape.
   virtual Index scratch_size(Index batch, Index out, Index in) const = 0;

@@ -30,8 +30,9 @@ class HostTraining final : public TrainingPrimitives<T> {
                       MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) const override;
   bool gains_by_columns(Index batch, Index out) const override;
   bool gains_by_waiting(Index batch) const override { return batch <= small_batch; }
-  void catch_up(MatrixView<const T> X, const Trained<T>& weight, std::int64_t* owed_since, const Optimizer& optimizer,
-                const TrainingClock* clock) const override;
+  void owing_forward(MatrixView<const T> X, const Owing<T>& owing, const Optimizer& optimizer,
+                     const TrainingClock* clock, MatrixView<const T> b, Activation f, MatrixView<T> Y) const override;
+  void catch_up(const Owing<T>& owing, const Optimizer& optimizer, const TrainingClock* clock) const override;
   Index scratch_size(Index batch, Index out, Index in) const override;
   void linear_backward(const LinearBackward<T>& layer, const Optimizer& optimizer, const TrainingClock* clock,
                        std::span<T> scratch) const override;

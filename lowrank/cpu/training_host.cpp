@@ -1,23 +1,18 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <functional>
 #include <lowrank/cpu/flush_subnormals.hpp>
 #include <lowrank/cpu/host_training.hpp>
 #include <lowrank/cpu/round_up.hpp>
 #include <lowrank/cpu/training_blas.hpp>
 #include <lowrank/cpu/training_kernels.hpp>
+#include <lowrank/cpu/training_owed.hpp>
 #include <stdexcept>
 
 // The linear layers on the CPU: how their work is cut into strips for the kernels.
 
 namespace lowrank {
 namespace {
-
-/// The most updates that a column of weights owes: then they are made, used or not.
-constexpr Index most_owed = 64;
 
 /// Below so many multiplications a region with several threads costs more than it gains.
 constexpr Index worth_threads = 60'000;
@@ -48,34 +43,19 @@ void for_strips(Index count, bool shared, const Task& task) {
   for (Index s = 0; s < count; ++s) task(s);
 }
 
+/// task(0), ..., task(rows - 1) by strips.
+template <class Task>
+void for_rows(Index rows, bool shared, const Task& task) {
+  constexpr Index height = kernels::most_updated_rows;
+  for_strips((rows + height - 1) / height, shared, [&](Index strip) {
+    for (Index row = strip * height; row < std::min(rows, (strip + 1) * height); ++row) task(row);
+  });
+}
+
 template <class View>
 void require_rows(const View& view) {
   if (view.order() != Order::row_major && !view.empty())
     throw std::invalid_argument("training primitives: a view must be row-major");
-}
-
-/// Of the update that the clock's `step` stands before.
-template <Real T>
-kernels::Rule<T> rule_of(const Optimizer& optimizer, std::int64_t step) {
-  const double t = static_cast<double>(step + 1);
-  const bool adam = optimizer.rule == UpdateRule::adam;
-  return {.adam = adam,
-          .keep1 = static_cast<T>(1 - optimizer.beta1),
-          .keep2 = static_cast<T>(1 - optimizer.beta2),
-          .beta2 = static_cast<T>(optimizer.beta2),
-          .step = static_cast<T>(adam ? optimizer.lr / (1 - std::pow(optimizer.beta1, t)) : optimizer.lr),
-          .root = static_cast<T>(1 / std::sqrt(1 - std::pow(optimizer.beta2, t))),
-          .epsilon = static_cast<T>(optimizer.epsilon)};
-}
-
-/// Whether Adam's updates without a gradient shrink from each of these steps to the next: m does by β₁, √v·root by √β₂
-/// and by what the correction of the bias loses. The margin is for rounding.
-template <Real T>
-bool updates_shrink(std::span<const kernels::Rule<T>> rules) {
-  const auto at_rest = [](const kernels::Rule<T>& now, const kernels::Rule<T>& next) {
-    return next.step * (1 - next.keep1) * now.root < T(0.99) * now.step * std::sqrt(next.beta2) * next.root;
-  };
-  return std::adjacent_find(rules.begin(), rules.end(), std::not_fn(at_rest)) == rules.end();
 }
 
 /// The rows [first, first + rows) and the columns [col, col + cols) of the parameters by the kernels.
@@ -159,6 +139,31 @@ void multiply(const kernels::Product<T>& all, bool transposed, bool shared) {
   });
 }
 
+/// f(alpha·X·Wᵀ + b + H·B).
+template <Real T>
+kernels::Product<T> forward_product(T alpha, MatrixView<const T> X, MatrixView<const T> W, MatrixView<const T> b,
+                                    MatrixView<const T> H, MatrixView<const T> B, Activation f, MatrixView<T> Y) {
+  return {.batch = X.rows(),
+          .in = X.cols(),
+          .cols = W.rows(),
+          .rank = H.cols(),
+          .alpha = alpha,
+          .X = X.data(),
+          .ldx = X.ld(),
+          .W = W.data(),
+          .ldw = W.ld(),
+          .bias = b.empty() ? nullptr : b.data(),
+          .H = H.data(),
+          .ldh = H.ld(),
+          .B = B.data(),
+          .ldb = B.ld(),
+          .relu = f == Activation::relu,
+          .mask = nullptr,
+          .ldmask = 0,
+          .Y = Y.data(),
+          .ldy = Y.ld()};
+}
+
 /// dX = (dY·W + dH·A) ∘ f'(X).
 template <Real T>
 kernels::Product<T> input_gradient(const LinearBackward<T>& layer) {
@@ -211,26 +216,7 @@ void HostTraining<T>::linear_forward(T alpha, MatrixView<const T> X, MatrixView<
   if (W.order() == Order::row_major && by_blas(batch, out, small_forward))
     return forward_by_blas<T>(alpha, X, W, b, H, B, f, Y);
   by_threads(batch * in * out > worth_threads, [&](bool shared) {
-    multiply<T>({.batch = batch,
-                 .in = in,
-                 .cols = out,
-                 .rank = H.cols(),
-                 .alpha = alpha,
-                 .X = X.data(),
-                 .ldx = X.ld(),
-                 .W = W.data(),
-                 .ldw = W.ld(),
-                 .bias = b.empty() ? nullptr : b.data(),
-                 .H = H.data(),
-                 .ldh = H.ld(),
-                 .B = B.data(),
-                 .ldb = B.ld(),
-                 .relu = f == Activation::relu,
-                 .mask = nullptr,
-                 .ldmask = 0,
-                 .Y = Y.data(),
-                 .ldy = Y.ld()},
-                W.order() == Order::row_major, shared);
+    multiply(forward_product<T>(alpha, X, W, b, H, B, f, Y), W.order() == Order::row_major, shared);
   });
 }
 
@@ -240,44 +226,31 @@ bool HostTraining<T>::gains_by_columns(Index, Index out) const {
 }
 
 template <Real T>
-void HostTraining<T>::catch_up(MatrixView<const T> X, const Trained<T>& weight, std::int64_t* owed_since,
-                               const Optimizer& optimizer, const TrainingClock* clock) const {
+void HostTraining<T>::owing_forward(MatrixView<const T> X, const Owing<T>& owing, const Optimizer& optimizer,
+                                    const TrainingClock* clock, MatrixView<const T> b, Activation f,
+                                    MatrixView<T> Y) const {
   require_rows(X);
-  const Index in = weight.value.cols(), out = weight.value.rows(), ld = weight.value.ld();
-  const std::int64_t now = clock->step;
-  std::int64_t oldest = now;
-  for (Index i = 0; i < in; ++i)
-    if (owed_since[i] >= 0) oldest = std::min(oldest, owed_since[i]);
-  if (oldest == now) return;
-  if (oldest < now - most_owed)
-    throw std::invalid_argument("training primitives: catch_up was not called before each way forward");
-  std::array<kernels::Rule<T>, most_owed> rules;
-  for (std::int64_t step = oldest; step < now; ++step)
-    rules[static_cast<std::size_t>(step - oldest)] = rule_of<T>(optimizer, step);
-  const bool shrinks = updates_shrink<T>(std::span(rules).first(static_cast<std::size_t>(now - oldest)));
-  const auto due = [&](Index i) {
-    if (X.empty() || owed_since[i] == now - most_owed) return true;
-    for (Index b = 0; b < X.rows(); ++b)
-      if (X.data()[b * X.ld() + i] != 0) return true;  // A NaN is not zero.
+  require_rows(Y);
+  const OwedUpdates<T> owed(owing, optimizer, clock);
+  const auto used = [&](Index i) {
+    for (Index sample = 0; sample < X.rows(); ++sample)
+      if (X.data()[sample * X.ld() + i] != 0) return true;  // A NaN is not zero.
     return false;
   };
-  constexpr Index height = kernels::most_updated_rows;
-  by_threads(in * out > worth_threads, [&](bool shared) {
-    for_strips((in + height - 1) / height, shared, [&](Index task) {
-      for (Index i = task * height; i < std::min(in, (task + 1) * height); ++i) {
-        const std::int64_t since = owed_since[i];
-        if (since < 0 || !due(i)) continue;
-        kernels::catch_up<T>({.count = out,
-                              .p = weight.value.data() + i * ld,
-                              .m = weight.m.data() + i * ld,
-                              .v = weight.v.data() + i * ld,
-                              .rules = rules.data() + (since - oldest),
-                              .steps = now - since,
-                              .shrinks = shrinks});
-        owed_since[i] = -1;
-      }
+  by_threads(X.rows() * owing.weight.value.size() > worth_threads, [&](bool shared) {
+    for_rows(owed.none() ? 0 : X.cols(), shared, [&](Index i) {
+      if (owed.owes(i) && (owed.must_not_wait(i) || used(i))) owed.make(i);
     });
+    multiply(forward_product<T>(T(1), X, owing.weight.value, b, {}, {}, f, Y), false, shared);
   });
+}
+
+template <Real T>
+void HostTraining<T>::catch_up(const Owing<T>& owing, const Optimizer& optimizer, const TrainingClock* clock) const {
+  const OwedUpdates<T> owed(owing, optimizer, clock);
+  if (owed.none()) return;
+  by_threads(owing.weight.value.size() > worth_threads,
+             [&](bool shared) { for_rows(owing.weight.value.cols(), shared, [&](Index i) { owed.make(i); }); });
 }
 
 template <Real T>

@@ -49,7 +49,7 @@ struct Update {
   T *W, *m, *v;
   Index ldw;
   Rule<T> rule;
-  /// [rows], or nullptr: a row without a gradient is left as it is, and this step noted where -1 stands.
+  /// [rows], or nullptr: Adam leaves a row without a gradient as it is and notes this step where -1 stands.
   std::int64_t* owed_since = nullptr;
   std::int64_t step = 0;
 };

@@ -34,8 +34,8 @@ void ForwardPass<T>::run_layer(Index l, Index n) {
   const auto layer = static_cast<std::size_t>(l);
   const Linear<T>& linear = mlp_->layers()[layer];
   const MatrixView<const T> X = inputs_of(l, n), W = weights_of(l);
-  const MatrixView<T> Y = values_[layer + 1].view().middle_rows(0, n);
-  const Activation f = l + 1 < mlp_->depth() ? Activation::relu : Activation::identity;
+  const MatrixView<T> Y = outputs_of(l, n);
+  const Activation f = activation(l);
   const LoraLayer<T>* side = adapter_ == nullptr ? nullptr : adapter_->of_layer(l);
   if (side == nullptr) return device.linear_forward(T(1), X, W, linear.bias, {}, {}, f, Y);
   const MatrixView<T> H = sides_[layer].view().middle_rows(0, n);

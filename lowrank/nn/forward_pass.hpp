@@ -20,8 +20,14 @@ class ForwardPass {
   MatrixView<T> inputs(Index n) { return values_.front().view().middle_rows(0, n); }
   /// The logits of inputs(n).
   MatrixView<const T> run(Index n);
-  /// One layer of a run, after those below.
+  /// One layer of a run, after those below, and what it is made of.
   void run_layer(Index layer, Index n);
+  MatrixView<T> outputs_of(Index layer, Index n) {
+    return values_[static_cast<std::size_t>(layer) + 1].view().middle_rows(0, n);
+  }
+  Activation activation(Index layer) const {
+    return layer + 1 < mlp_->depth() ? Activation::relu : Activation::identity;
+  }
 
   /// The weights of layer `layer` in the order that they are read in.
   MatrixView<const T> weights_of(Index layer) const {

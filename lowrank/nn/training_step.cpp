@@ -71,32 +71,40 @@ void FullStep<T>::hold_by_columns(Index most) {
 template <Real T>
 void FullStep<T>::let_wait(Index most) {
   for (std::size_t l = 0; l < trained_->layers().size(); ++l) {
-    const bool waits = !by_rows_[l].empty() && this->device().gains_by_waiting(most);
-    const std::vector<std::int64_t> none(waits ? static_cast<std::size_t>(by_rows_[l].cols()) : 0, -1);
+    const bool gains = !by_rows_[l].empty() && this->device().gains_by_waiting(most);
+    const std::vector<std::int64_t> none(gains ? static_cast<std::size_t>(by_rows_[l].cols()) : 0, -1);
     owed_since_.emplace_back(std::span<const std::int64_t>(none), trained_->device());
   }
 }
 
 template <Real T>
-void FullStep<T>::catch_up(std::size_t layer, MatrixView<const T> X, const Optimizer& optimizer,
-                           const TrainingClock* clock) {
-  if (owed_since_.empty() || owed_since_[layer].size() == 0) return;
-  this->device().catch_up(X, {trained_->layers()[layer].weight, m_[layer].weight, v_[layer].weight},
-                          owed_since_[layer].data(), optimizer, clock);
+bool FullStep<T>::waits(std::size_t layer) const {
+  return !owed_since_.empty() && owed_since_[layer].size() > 0;
+}
+
+template <Real T>
+Owing<T> FullStep<T>::owing(std::size_t layer) {
+  return {{trained_->layers()[layer].weight, m_[layer].weight, v_[layer].weight}, owed_since_[layer].data()};
 }
 
 template <Real T>
 MatrixView<const T> FullStep<T>::forward(Index n, const Optimizer& optimizer, const TrainingClock* clock) {
   for (Index l = 0; l < trained_->depth(); ++l) {
-    catch_up(static_cast<std::size_t>(l), this->pass_.inputs_of(l, n), optimizer, clock);
-    this->pass_.run_layer(l, n);
+    const auto layer = static_cast<std::size_t>(l);
+    if (waits(layer))
+      this->device().owing_forward(this->pass_.inputs_of(l, n), owing(layer), optimizer, clock,
+                                   trained_->layers()[layer].bias, this->pass_.activation(l),
+                                   this->pass_.outputs_of(l, n));
+    else
+      this->pass_.run_layer(l, n);
   }
   return this->pass_.inputs_of(trained_->depth(), n);
 }
 
 template <Real T>
 void FullStep<T>::settle(const Optimizer& optimizer, const TrainingClock* clock) {
-  for (std::size_t l = 0; l < trained_->layers().size(); ++l) catch_up(l, {}, optimizer, clock);
+  for (std::size_t l = 0; l < owed_since_.size(); ++l)
+    if (waits(l)) this->device().catch_up(owing(l), optimizer, clock);
 }
 
 template <Real T>

@@ -43,8 +43,7 @@ class TrainingStep {
 };
 
 /// All parameters of a network are trained. As long as the step lives, weights beneath ReLU are held by columns where
-/// the device gains by it; then they are by rows again. Between forward() and settle() columns of these that no sample
-/// has used may wait for their updates.
+/// the device gains by it; then they are by rows again. Between forward() and settle() updates may wait, see Owing.
 template <Real T>
 class FullStep final : public TrainingStep<T> {
  public:
@@ -64,7 +63,8 @@ class FullStep final : public TrainingStep<T> {
  private:
   void hold_by_columns(Index most);
   void let_wait(Index most);
-  void catch_up(std::size_t layer, MatrixView<const T> X, const Optimizer& optimizer, const TrainingClock* clock);
+  bool waits(std::size_t layer) const;
+  Owing<T> owing(std::size_t layer);
 
   Mlp<T>* trained_;
   std::vector<Matrix<T>> by_rows_;  // where the weights return to, of those that are held by columns

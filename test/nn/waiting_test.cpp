@@ -29,6 +29,8 @@ struct Layer {
   }
   static Matrix<T> rows(Index cols) { return padded_rows<T>(batch, cols, host_device()); }
 
+  Owing<T> owing() { return {{W, m, v}, owed_since.data()}; }
+
   void step(const Optimizer& optimizer, bool waiting) {
     const TrainingPrimitives<T>& device = host_device().training<T>();
     fill_normal<T>(dY, 5, static_cast<std::uint64_t>(clock.step));
@@ -40,8 +42,10 @@ struct Layer {
         const bool used = j == 1 ? clock.step == 0 : j > 0 && (j == 2 || clock.step * 7 % j == 3);
         x = used && i % 3 == j % 3 ? std::abs(x) : T(0);
       }
-    if (waiting) device.catch_up(X, {W, m, v}, owed_since.data(), optimizer, &clock);
-    device.linear_forward(T(1), X, W, {}, {}, {}, Activation::relu, Y);
+    if (waiting)
+      device.owing_forward(X, owing(), optimizer, &clock, {}, Activation::relu, Y);
+    else
+      device.linear_forward(T(1), X, W, {}, {}, {}, Activation::relu, Y);
     device.linear_backward(
         {.dY = dY, .X = X, .W = W, .weight = {W, m, v}, .dX = dX, .owed_since = waiting ? owed_since.data() : nullptr},
         optimizer, &clock, {});
@@ -82,8 +86,7 @@ TEST_CASE_TEMPLATE("updates that wait are made to the bit as if they had not wai
         CHECK(longest == 64);
         CHECK_FALSE(same(waiting.W, prompt.W));
       }
-      host_device().training<T>().catch_up({}, {waiting.W, waiting.m, waiting.v}, waiting.owed_since.data(), optimizer,
-                                           &waiting.clock);
+      host_device().training<T>().catch_up(waiting.owing(), optimizer, &waiting.clock);
       CHECK(same(waiting.W, prompt.W));
       CHECK(same(waiting.m, prompt.m));
       CHECK(same(waiting.v, prompt.v));
@@ -102,10 +105,12 @@ TEST_CASE("what cannot wait, or has waited too long, is refused") {
                                          .owed_since = layer.owed_since.data()};
   CHECK_THROWS_AS(device.linear_backward(without_dX, {}, &layer.clock, {}), std::invalid_argument);
   layer.clock.step = 65;
-  CHECK(has(message<std::invalid_argument>([&] {
-              device.catch_up({}, {layer.W, layer.m, layer.v}, layer.owed_since.data(), {}, &layer.clock);
-            }),
-            "before each way forward"));
+  CHECK(has(message<std::invalid_argument>([&] { device.catch_up(layer.owing(), {}, &layer.clock); }),
+            "more steps than they may"));
+  layer.clock.step = 1;
+  Matrix<float> by_rows = padded_rows<float>(out, in, host_device());
+  const Owing<float> rows{{by_rows, by_rows, by_rows}, layer.owed_since.data()};
+  CHECK_THROWS_AS(device.catch_up(rows, {}, &layer.clock), std::invalid_argument);
 }
 
 TEST_CASE("when on_step is called no update waits, however rarely that is") {
