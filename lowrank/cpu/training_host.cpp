@@ -43,15 +43,6 @@ void for_strips(Index count, bool shared, const Task& task) {
   for (Index s = 0; s < count; ++s) task(s);
 }
 
-/// task(0), ..., task(rows - 1) by strips.
-template <class Task>
-void for_rows(Index rows, bool shared, const Task& task) {
-  constexpr Index height = kernels::most_updated_rows;
-  for_strips((rows + height - 1) / height, shared, [&](Index strip) {
-    for (Index row = strip * height; row < std::min(rows, (strip + 1) * height); ++row) task(row);
-  });
-}
-
 template <class View>
 void require_rows(const View& view) {
   if (view.order() != Order::row_major && !view.empty())
@@ -75,6 +66,7 @@ void update_strip(const Following<T>& work, const kernels::Rule<T>& rule, Index 
                       .m = W.m.data() + at,
                       .v = W.v.data() + at,
                       .ldw = W.value.ld(),
+                      .more = first + rows < W.value.rows(),
                       .rule = rule,
                       .owed_since = owed_since == nullptr ? nullptr : owed_since + first,
                       .step = step});
@@ -136,6 +128,18 @@ void multiply(const kernels::Product<T>& all, bool transposed, bool shared) {
   for_strips(strips * pieces, shared, [&](Index s) {
     const Index col = s % strips * width;
     multiply_part(all, transposed, s / strips * height, col, std::min(width, all.cols - col));
+  });
+}
+
+/// The updates that those columns owe that are `due`; work of by_threads().
+template <Real T, class Due>
+void make_owed(const OwedUpdates<T>& owed, Index cols, bool shared, const Due& due) {
+  constexpr Index width = 32;
+  for_strips(owed.none() ? 0 : (cols + width - 1) / width, shared, [&](Index strip) {
+    Index found[width], count = 0;
+    for (Index i = strip * width; i < std::min(cols, (strip + 1) * width); ++i)
+      if (owed.owes(i) && due(i)) found[count++] = i;
+    for (Index k = 0; k < count; ++k) owed.make(found[k], found[std::min(k + 1, count - 1)]);
   });
 }
 
@@ -238,9 +242,7 @@ void HostTraining<T>::owing_forward(MatrixView<const T> X, const Owing<T>& owing
     return false;
   };
   by_threads(X.rows() * owing.weight.value.size() > worth_threads, [&](bool shared) {
-    for_rows(owed.none() ? 0 : X.cols(), shared, [&](Index i) {
-      if (owed.owes(i) && (owed.must_not_wait(i) || used(i))) owed.make(i);
-    });
+    make_owed(owed, X.cols(), shared, [&](Index i) { return owed.must_not_wait(i) || used(i); });
     multiply(forward_product<T>(T(1), X, owing.weight.value, b, {}, {}, f, Y), false, shared);
   });
 }
@@ -248,9 +250,9 @@ void HostTraining<T>::owing_forward(MatrixView<const T> X, const Owing<T>& owing
 template <Real T>
 void HostTraining<T>::catch_up(const Owing<T>& owing, const Optimizer& optimizer, const TrainingClock* clock) const {
   const OwedUpdates<T> owed(owing, optimizer, clock);
-  if (owed.none()) return;
-  by_threads(owing.weight.value.size() > worth_threads,
-             [&](bool shared) { for_rows(owing.weight.value.cols(), shared, [&](Index i) { owed.make(i); }); });
+  const MatrixView<T>& W = owing.weight.value;
+  by_threads(W.size() > worth_threads,
+             [&](bool shared) { make_owed(owed, W.cols(), shared, [](Index) { return true; }); });
 }
 
 template <Real T>

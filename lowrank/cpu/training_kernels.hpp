@@ -48,6 +48,7 @@ struct Update {
   Index ldx;
   T *W, *m, *v;
   Index ldw;
+  bool more;  ///< another row follows beneath these
   Rule<T> rule;
   /// [rows], or nullptr: Adam leaves a row without a gradient as it is and notes this step where -1 stands.
   std::int64_t* owed_since = nullptr;
@@ -60,6 +61,7 @@ template <Real T>
 struct Waiting {
   Index count;
   T *p, *m, *v;
+  Index ahead;  ///< from these to the entries that come next: those are asked for
   const Rule<T>* rules;
   Index steps;
   /// Whether each update is smaller than the one before: then one that changes no entry is the last that is computed.

@@ -45,8 +45,7 @@ OwedUpdates<T>::OwedUpdates(const Owing<T>& owing, const Optimizer& optimizer, c
 }
 
 template <Real T>
-void OwedUpdates<T>::make(Index i) const {
-  if (!owes(i)) return;
+void OwedUpdates<T>::make(Index i, Index next) const {
   const Trained<T>& W = owing_.weight;
   const Index at = i * W.value.ld();
   std::int64_t& since = owing_.since[i];
@@ -54,6 +53,7 @@ void OwedUpdates<T>::make(Index i) const {
                         .p = W.value.data() + at,
                         .m = W.m.data() + at,
                         .v = W.v.data() + at,
+                        .ahead = (next - i) * W.value.ld(),
                         .rules = rules_.data() + (since - oldest_),
                         .steps = now_ - since,
                         .shrinks = shrink_});

@@ -23,8 +23,8 @@ class OwedUpdates {
   bool none() const { return oldest_ == now_; }
   bool owes(Index i) const { return owing_.since[i] >= 0; }
   bool must_not_wait(Index i) const { return owing_.since[i] == now_ - most; }
-  /// Makes those of a column, if it owes any.
-  void make(Index i) const;
+  /// Makes those of column i, and asks for column `next`.
+  void make(Index i, Index next) const;
 
  private:
   Owing<T> owing_;

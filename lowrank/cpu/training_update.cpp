@@ -44,11 +44,13 @@ struct Samples {
 
 /// A row's gradient summed over a piece of the batch: V vectors of columns at a time, so that sums of few samples do
 /// not wait for one another. The sums of the pieces before are in `sums`; after the last piece the optimizer follows
-/// them.
+/// them. What lies `ahead` is asked for: the processor's own foresight is taken up by the rows of X.
 template <Size V, bool kAdam, bool kPart, class D, class T>
 HWY_INLINE void UpdateTile(D d, const Update<T>& work, const RuleVectors<D>& rule, const Samples<T>& samples,
-                           T* HWY_RESTRICT sums, bool first, bool last, Size at, Size i, Size n) {
+                           T* HWY_RESTRICT sums, bool first, bool last, Size at, Size ahead, Size i, Size n) {
   const Size lanes = hn::Lanes(d);
+  if (ahead > 0)
+    for (const T* each : {work.W, work.m, work.v}) AskFor<V>(d, each + at + ahead + i);
   hn::Vec<D> g[V];
 #pragma GCC unroll 4
   for (Size v = 0; v < V; ++v) g[v] = first ? hn::Zero(d) : Load<kPart>(d, sums + i + v * lanes, n);
@@ -71,13 +73,13 @@ HWY_INLINE void UpdateTile(D d, const Update<T>& work, const RuleVectors<D>& rul
 /// The columns [begin, end) of one row.
 template <bool kAdam, class D, class T>
 HWY_INLINE void UpdateRow(D d, const Update<T>& work, const RuleVectors<D>& rule, const Samples<T>& samples, T* sums,
-                          bool first, bool last, Size at, Size begin, Size end) {
+                          bool first, bool last, Size at, Size ahead, Size begin, Size end) {
   const Size lanes = hn::Lanes(d);
   Size i = begin;
   for (; i + 4 * lanes <= end; i += 4 * lanes)
-    UpdateTile<4, kAdam, false>(d, work, rule, samples, sums, first, last, at, i, lanes);
+    UpdateTile<4, kAdam, false>(d, work, rule, samples, sums, first, last, at, ahead, i, lanes);
   ForVectors(i, end, lanes, [&](auto part, Size j, Size n) HWY_ATTR {
-    UpdateTile<1, kAdam, decltype(part)::value>(d, work, rule, samples, sums, first, last, at, j, n);
+    UpdateTile<1, kAdam, decltype(part)::value>(d, work, rule, samples, sums, first, last, at, ahead, j, n);
   });
 }
 
@@ -105,11 +107,17 @@ HWY_INLINE void UpdateStrip(const Update<T>& work) {
   for (Index from = 0; from == 0 || from < work.batch; from += most_updating) {
     const Index to = std::min(work.batch, from + most_updating);
     for (Index row = 0; row < work.rows; ++row) samples[row].find(work, row, from, to);
+    // Where rows are swept whole, the next one that is changed.
+    const auto ahead = [&](Index row) HWY_ATTR -> Size {
+      Index next = row + 1;
+      while (next < work.rows && samples[next].count == 0 && work.owed_since != nullptr) ++next;
+      return width < cols || (next == work.rows && !work.more) ? 0 : static_cast<Size>(next - row) * ldw;
+    };
     for (Size i = 0; i < cols; i += width)
       for (Index row = 0; row < work.rows; ++row) {
         if (samples[row].count == 0 && Waits<kAdam>(work, row)) continue;
         UpdateRow<kAdam>(d, work, rule, samples[row], sums[row], from == 0, to == work.batch,
-                         static_cast<Size>(row) * ldw, i, std::min(cols, i + width));
+                         static_cast<Size>(row) * ldw, ahead(row), i, std::min(cols, i + width));
       }
   }
 }

@@ -49,6 +49,13 @@ HWY_INLINE void Store(hn::Vec<D> value, D d, T* p, Size n) {
   }
 }
 
+/// Asks for V vectors from p on, into the second-level cache.
+template <Size V, class D, class T>
+HWY_INLINE void AskFor([[maybe_unused]] D d, const T* p) {
+  constexpr Size kLines = (V * hn::MaxLanes(D()) * sizeof(T) + 63) / 64;
+  for (Size line = 0; line < kLines; ++line) __builtin_prefetch(p + line * (64 / sizeof(T)), 0, 2);
+}
+
 /// Calls body(part, i, n) for i = first, first + lanes, ...: n lanes from i on, part saying at compile time whether n
 /// is fewer than all.
 template <class Body>

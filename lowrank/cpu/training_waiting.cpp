@@ -18,6 +18,7 @@ template <Size V, bool kPart, class D, class T>
 HWY_INLINE void WaitingTile(D d, const Waiting<T>& work, Size at, Size n) {
   using Vector = hn::Vec<D>;
   const Size lanes = hn::Lanes(d);
+  for (const T* each : {work.p, work.m, work.v}) AskFor<V>(d, each + work.ahead + at);
   Vector value[V], first[V], second[V];
 #pragma GCC unroll 4
   for (Size k = 0; k < V; ++k) {
