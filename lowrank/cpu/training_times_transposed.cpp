@@ -99,14 +99,16 @@ HWY_INLINE void AllSamples(const Product<T>& work, Size row) {
   }
 }
 
-/// N samples' sums of the columns [first, last) of one row, kept where Y is until the last columns.
+/// N samples' sums of the columns [first, last) of one row, kept where Y is until the last columns. The row `next` is
+/// asked for.
 template <int N, class T>
-HWY_NOINLINE void MaskedTile(const Product<T>& work, Index row, const Index* samples, Index first, Index last) {
+HWY_NOINLINE void MaskedTile(const Product<T>& work, Index row, Index next, const Index* samples, Index first,
+                             Index last) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   constexpr int U = N >= 4 ? 2 : N >= 2 ? 4 : 8;  // Enough sums that none waits for another.
   const Size lanes = hn::Lanes(d);
-  const T *HWY_RESTRICT W = work.W + row * work.ldw, *ahead = W + (row + 1 < work.cols ? work.ldw : 0);
+  const T *HWY_RESTRICT W = work.W + row * work.ldw, *ahead = work.W + next * work.ldw;
   const T* HWY_RESTRICT X[N];
   Vector sum[N][U];
 #pragma GCC unroll 8
@@ -118,8 +120,7 @@ HWY_NOINLINE void MaskedTile(const Product<T>& work, Index row, const Index* sam
   Size i = static_cast<Size>(first);
   const Size end = static_cast<Size>(last);
   for (; i + U * lanes <= end; i += U * lanes) {
-    for (Size line = 0; line < (U * hn::MaxLanes(d) * sizeof(T) + 63) / 64; ++line)
-      __builtin_prefetch(ahead + i + line * (64 / sizeof(T)), 0, 2);
+    AskFor<U>(d, ahead + i);
 #pragma GCC unroll 8
     for (int u = 0; u < U; ++u) {
       const Vector w = hn::LoadU(d, W + i + u * lanes);
@@ -143,6 +144,15 @@ HWY_NOINLINE void MaskedTile(const Product<T>& work, Index row, const Index* sam
   }
 }
 
+/// The first row from `row` on in which the mask lets a sample through.
+template <class T>
+HWY_INLINE Index NextUnmasked(const Product<T>& work, Index row) {
+  for (; row < work.cols; ++row)
+    for (Index b = 0; b < work.batch; ++b)
+      if (work.mask[b * work.ldmask + row] > 0) return row;
+  return row;
+}
+
 /// Only what the mask lets through. Columns go in parts such that all samples' stay in the first cache.
 template <class T>
 HWY_INLINE void MaskedStrip(const Product<T>& work) {
@@ -157,12 +167,14 @@ HWY_INLINE void MaskedStrip(const Product<T>& work) {
         samples[count] = b;
         count += work.mask[b * work.ldmask + row] > 0 ? 1 : 0;
       }
-      const Index* next = samples;
-      for (; count >= kBatch; count -= kBatch, next += kBatch) MaskedTile<kBatch>(work, row, next, first, last);
-      if (count == 4) MaskedTile<4>(work, row, next, first, last);
-      if (count == 3) MaskedTile<3>(work, row, next, first, last);
-      if (count == 2) MaskedTile<2>(work, row, next, first, last);
-      if (count == 1) MaskedTile<1>(work, row, next, first, last);
+      if (count == 0) continue;
+      const Index found = NextUnmasked(work, row + 1), next = found < work.cols ? found : row;
+      const Index* at = samples;
+      for (; count >= kBatch; count -= kBatch, at += kBatch) MaskedTile<kBatch>(work, row, next, at, first, last);
+      if (count == 4) MaskedTile<4>(work, row, next, at, first, last);
+      if (count == 3) MaskedTile<3>(work, row, next, at, first, last);
+      if (count == 2) MaskedTile<2>(work, row, next, at, first, last);
+      if (count == 1) MaskedTile<1>(work, row, next, at, first, last);
     }
   }
 }
