@@ -5,10 +5,13 @@ Every run is a process of its own, A B C A B C, on the same pictures with the sa
 network is 784-1000-2000-10 with Adam. torch trains it whole, and by LoRA of rank 1 on all layers in two ways: as a
 parametrization of the weight (W + B·A is formed in each step), and as a side branch (B·(A·x) is added, as PEFT does).
 torch's batches are cut from a tensor of normalized numbers that is in memory beforehand, and its first steps are not
-counted; lowrank's steps are all counted, and each makes numbers of its bytes. The floor is what the step must read,
-write and multiply at the rates that this machine reaches in the same rounds, each over half a second of sweeps, as the
-steps are over all of theirs. lowrank lets updates of weights that no sample uses wait and makes several at once, so that
-it can do with less than the floor, the more so the longer the network was trained. The output is Markdown.
+counted; lowrank's steps are all counted, and each makes numbers of its bytes. Its adapters are trained on a network that
+was trained for an epoch, where ReLU has more zeros (which cost torch what other numbers do).
+
+The floor is what the step must read, write and multiply at the rates that this machine reaches in the same rounds, each
+over half a second of sweeps, as the steps are over all of theirs. lowrank leaves out what zeros make superfluous, and
+lets updates of weights that no sample uses wait and makes several at once: so it can do with less than the floor, the
+more so the longer the network was trained. The output is Markdown.
 
   python3 bench/peers/compare_training.py                                     batches of 10 and 1024
   python3 bench/peers/compare_training.py --batches 1,10,100,1024,4096 --json training.json
@@ -257,7 +260,7 @@ def main():
     print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles), flush=True)
     records = []
     with tempfile.TemporaryDirectory(prefix="lowrank-bench-") as folder:
-        output_of([options.lowrank, "train", "--data", options.data, "--limit", 1, "--json",
+        output_of([options.lowrank, "train", "--data", options.data, "--limit", 1 if options.quick else 6000, "--json",
                    "-o", os.path.join(folder, "base.safetensors")])
         for kind in [options.only] if options.only else KINDS:
             for batch in options.batches:
