@@ -49,8 +49,13 @@ template <Size V, bool kAdam, bool kPart, class D, class T>
 HWY_INLINE void UpdateTile(D d, const Update<T>& work, const RuleVectors<D>& rule, const Samples<T>& samples,
                            T* HWY_RESTRICT sums, bool first, bool last, Size at, Size ahead, Size i, Size n) {
   const Size lanes = hn::Lanes(d);
-  if (ahead > 0)
-    for (const T* each : {work.W, work.m, work.v}) AskFor<V>(d, each + at + ahead + i);
+  if (ahead > 0) {
+    AskFor<V>(d, work.W + at + ahead + i);
+    if constexpr (kAdam) {
+      AskFor<V>(d, work.m + at + ahead + i);
+      AskFor<V>(d, work.v + at + ahead + i);
+    }
+  }
   hn::Vec<D> g[V];
 #pragma GCC unroll 4
   for (Size v = 0; v < V; ++v) g[v] = first ? hn::Zero(d) : Load<kPart>(d, sums + i + v * lanes, n);
