@@ -128,9 +128,15 @@ TEST_CASE("when on_step is called no update waits, however rarely that is") {
     CHECK(seen == mlp.digest());
     digests.push_back(seen);
   }
-  RandomSource random(RandomKind::philox, 2);
-  Mlp<float> mlp = network({25, 200, 150, 100, 4});
-  train(mlp, data, random, {.limit = 90});
-  digests.push_back(mlp.digest());
+  // Without on_step; and from a checkpoint, which would lose what had waited.
+  const TemporaryFolder folder;
+  const std::string path = folder / "net.safetensors";
+  for (const Index first : {90, 45}) {
+    RandomSource random(RandomKind::philox, 2);
+    Mlp<float> mlp = network({25, 200, 150, 100, 4});
+    train(mlp, data, random, {.limit = first, .checkpoint = path});
+    if (first < 90) resume(path, mlp, data, {.limit = 90, .checkpoint = path});
+    digests.push_back(mlp.digest());
+  }
   for (const std::string& each : digests) CHECK(each == digests.front());
 }
