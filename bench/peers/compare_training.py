@@ -46,6 +46,8 @@ def arguments():
                         help="the folder of the IDX files, packed (default: the installed Fashion-MNIST)")
     parser.add_argument("--steps", type=int, metavar="N",
                         help="steps of a run (default: up to 500, fewer for large batches)")
+    parser.add_argument("--base-steps", type=int, default=6000, metavar="N",
+                        help="steps that lowrank's network is trained before its adapters (default 6000, an epoch)")
     parser.add_argument("--repeats", type=int, default=5, metavar="R", help="rounds (default 5)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="threads of every contender (default: all cores)")
@@ -53,6 +55,8 @@ def arguments():
     parser.add_argument("--json", metavar="FILE", help="write all figures to this file")
     parser.add_argument("--worker", nargs=3, metavar=("WHAT", "BATCH", "STEPS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if min(options.base_steps, 1 if options.steps is None else options.steps) < 1:
+        parser.error("steps from 1 on are wanted")
     options.batches = [int(batch) for batch in options.batches.split(",")]
     return options
 
@@ -260,7 +264,8 @@ def main():
     print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles), flush=True)
     records = []
     with tempfile.TemporaryDirectory(prefix="lowrank-bench-") as folder:
-        output_of([options.lowrank, "train", "--data", options.data, "--limit", 1 if options.quick else 6000, "--json",
+        output_of([options.lowrank, "train", "--data", options.data, "--limit",
+                   1 if options.quick else options.base_steps, "--json",
                    "-o", os.path.join(folder, "base.safetensors")])
         for kind in [options.only] if options.only else KINDS:
             for batch in options.batches:
