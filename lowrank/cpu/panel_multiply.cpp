@@ -52,31 +52,35 @@ Index second_level_cache() {
 template <Real T>
 constexpr Index kLineOf = 64 / sizeof(T);
 
-/// A strip of A by rows: where it lies if it is whole, else a copy with zeros below.
-template <Real S>
+/// A strip of A by rows as entries of E: where it lies if it is whole, else a copy with zeros below; and a copy, too,
+/// where S is to be rounded to E.
+template <Real S, Real E>
 class RowStrip {
  public:
   RowStrip(Index height, Index depth)
-      : height_(height), pitch_(depth + kLineOf<S>), copy_(checked_product(height, pitch_), 1) {}
+      : height_(height), pitch_(round_up(depth, height) + kLineOf<E>), copy_(checked_product(height_, pitch_), 1) {}
 
   void load(MatrixView<const S> A) {
-    if (A.rows() == height_) {
-      data = A.data();
-      row_step = A.ld();
-      return;
-    }
-    for (Index i = 0; i < A.rows(); ++i) std::copy_n(A.data() + i * A.ld(), A.cols(), copy_.data() + i * pitch_);
-    for (Index i = A.rows(); i < height_; ++i) std::fill_n(copy_.data() + i * pitch_, A.cols(), S(0));
+    if constexpr (std::is_same_v<S, E>)
+      if (A.rows() == height_) {
+        data = A.data();
+        row_step = A.ld();
+        return;
+      }
+    // Strips their own height apart lie without gaps.
+    for (Index i = 0; i < A.rows(); ++i)
+      panel::copy_in_strips(A.data() + i * A.ld(), A.cols(), copy_.data() + i * pitch_, height_);
+    for (Index i = A.rows(); i < height_; ++i) std::fill_n(copy_.data() + i * pitch_, A.cols(), E(0));
     data = copy_.data();
     row_step = pitch_;
   }
 
-  const S* data = nullptr;
+  const E* data = nullptr;
   Index row_step = 0;
 
  private:
   Index height_, pitch_;
-  Matrix<S> copy_;
+  Matrix<E> copy_;
 };
 
 /// Columns of A that are copied together, in column order: many short ones, so that those of A are read in long runs.
@@ -164,7 +168,8 @@ struct PackedPanel {
   Matrix<T> packed;
 };
 
-template <Real S, Real T>
+/// E is what the kernels see of A.
+template <Real E, Real S, Real T>
 void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, Index strip, T beta, MatrixView<T> C) {
   const Index m = A.rows(), n = A.cols(), width = X.columns.width;
   // That many rows of X stay in the second-level cache, and are read for so many rows of A that they cost little.
@@ -174,7 +179,7 @@ void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, I
   const bool whole = n * width * static_cast<Index>(sizeof(T)) <= second_level_cache() / 2;
 #pragma omp parallel
   {
-    RowStrip<S> rows(strip, std::min(depth, n));
+    RowStrip<S, E> rows(strip, std::min(depth, n));
     Matrix<T> sums(height * width, 1);
 #pragma omp for schedule(dynamic)
     for (Index i0 = 0; i0 < m; i0 += height) {
@@ -254,10 +259,12 @@ void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T bet
   if constexpr (std::is_same_v<S, T>)
     if (!by_rows && shape.vector_bytes == 64) return panel::multiply_runs<T>(alpha, A, X, beta, C);
   const PackedPanel<T> packed(X, shape);
-  if (by_rows)
-    multiply_by_rows<S, T>(alpha, A, packed, shape.strip, beta, C);
+  if (!by_rows) return multiply_by_columns<S, T>(alpha, A, packed, shape.strip, beta, C);
+  // The kernels round A in each group of columns. Measured with AVX2: a copy that is rounded once pays from three on.
+  if (packed.columns.groups < 3)
+    multiply_by_rows<S, S, T>(alpha, A, packed, shape.strip, beta, C);
   else
-    multiply_by_columns<S, T>(alpha, A, packed, shape.strip, beta, C);
+    multiply_by_rows<T, S, T>(alpha, A, packed, shape.strip, beta, C);
 }
 
 // Without AVX2 or the like OpenBLAS's own kernels are as good.

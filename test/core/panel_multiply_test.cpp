@@ -28,7 +28,7 @@ TEST_CASE("panel_multiply: every remainder, order and leading dimension against 
 
 TEST_CASE("panel_multiply: a matrix in double meets a panel in float as its rounding would") {
   for (const Order order : {Order::col_major, Order::row_major})
-    for (const Index k : {7, 60}) {
+    for (const Index k : {7, 60, 200}) {
       // Whole numbers and what rounding takes away: the sums are exact in any order.
       Matrix<double> gapped(404, 263, order);
       Matrix<float> rounded(401, 260, order), X(260, k), C(401, k), expected(401, k);
