@@ -272,8 +272,9 @@ bool panel_multiply_is_vectorized() { return panel::shape().vector_bytes >= 32 |
 
 namespace {
 
-/// Whether multiply_by_columns, at AVX2, is faster than OpenBLAS with k columns, more than few_columns. Measured with
-/// Zen 3 for 30 to 128: OpenBLAS makes 10 to 30 % more of whole sixteens, and 10 to 45 % less of what lies between.
+/// Whether multiply_by_columns, without vectors of 64 bytes, is to be taken before OpenBLAS with k columns, more than
+/// few_columns. Measured with Zen 3 for 30 to 128: OpenBLAS makes up to 30 % more of whole sixteens, and of what lies
+/// between 0.7 to 1.1 times as much, mostly less.
 template <Real T>
 bool copying_suits(Index k) {
   return k % 16 != 0 && k <= (std::is_same_v<T, double> ? 100 : 128);
