@@ -8,7 +8,8 @@ namespace lowrank {
 
 /// A sparse matrix. A compressed Eigen matrix with 64-bit indices and rows is looked at, not copied, and
 /// must outlive the operator; every other Eigen sparse matrix is converted. A panel product costs
-/// 2·nnz·k flops; Aᵀ·X works on a transposed copy made at the first use (as much memory again).
+/// 2·nnz·k flops. Aᵀ·X works on a transposed copy made at the first use (as much memory again), unless A has twice as
+/// many rows as columns and the panel has columns enough for all threads: then on A itself.
 template <Real T>
 class SparseOperator final : public LinearOperator<T> {
  public:
@@ -18,21 +19,20 @@ class SparseOperator final : public LinearOperator<T> {
   explicit SparseOperator(const Eigen::SparseMatrix<T, Options, StorageIndex>& A)
       : SparseOperator(SparseMatrix<T>(A)) {}
 
-  Index rows() const override { return A_->rows(); }
-  Index cols() const override { return A_->cols(); }
+  Index rows() const override;
+  Index cols() const override;
   void multiply(MatrixView<const T> X, MatrixView<T> Y) const override;
   void multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const override;
   std::optional<double> frobenius_norm() const override;
   Matrix<T> to_dense() const override;
+  std::unique_ptr<LinearOperator<float>> rounded(Rounding to) const override;
   std::string kind() const override { return "sparse"; }
-  double flops_per_column() const override { return 2.0 * static_cast<double>(A_->nonZeros()); }
+  double flops_per_column() const override;
+
+  class Entries;
 
  private:
-  const SparseMatrix<T>& adjoint() const;
-
-  std::shared_ptr<const SparseMatrix<T>> A_;
-  bool sorted_;
-  mutable std::shared_ptr<const SparseMatrix<T>> adjoint_;
+  std::shared_ptr<const Entries> entries_;
 };
 
 }  // namespace lowrank

@@ -29,7 +29,8 @@ Cost expected_cost(const LinearOperator<T>& A, const MethodInput& input, Index l
   const bool dense = A.entries().has_value();
   // Products with other operators wait for memory.
   const double in_full = in_double * A.flops_per_column() * (dense ? 1 : 8);
-  const double product = dense && input.options.rounded_passes ? in_full / in_double : in_full;
+  const bool in_float = input.options.rounded_passes && A.rounded(Rounding::to_float) != nullptr;
+  const double product = in_float ? in_full / in_double : in_full;
 
   // With blocks as wide as the panel both take as many half-steps.
   const bool wide_blocks = block_columns == columns;

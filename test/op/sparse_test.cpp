@@ -31,7 +31,7 @@ Sparse sparse(Index m, Index n) {
 template <class Sparse>
 void agrees() {
   using T = typename Sparse::Scalar;
-  for (const auto& [m, n] : {std::pair<Index, Index>{70, 40}, {40, 70}, {1, 30}, {30, 1}, {301, 127}}) {
+  for (const auto& [m, n] : {std::pair<Index, Index>{70, 40}, {40, 70}, {1, 30}, {30, 1}, {301, 127}, {127, 301}}) {
     Sparse A = sparse<Sparse>(m, n);
     const Dense expected = Dense(A.template cast<double>());
     check::operator_agrees<T>(SparseOperator<T>(A), expected);
@@ -77,4 +77,19 @@ TEST_CASE_TEMPLATE("sparse operator: the norm names a NaN or Inf by row and colu
   const SparseOperator<T> op(A);
   const auto message = check::refusal([&] { op.frobenius_norm(); });
   for (const char* part : {"NaN", "41", "17"}) CHECK(check::contains(message, part));
+}
+
+TEST_CASE("sparse operator: rounded to float, products with panels in float; outlives the operator") {
+  for (const auto& [m, n] : {std::pair<Index, Index>{250, 230}, {500, 200}, {200, 500}}) {
+    const auto A = sparse<SparseMatrix<double>>(m, n);
+    const auto in_float = SparseOperator<double>(A).rounded(lowrank::Rounding::to_float);
+    REQUIRE(in_float != nullptr);
+    for (const int count : {1, 2, 40}) {
+      const check::Threads threads(count);
+      check::operator_agrees<float>(*in_float, Dense(A));
+    }
+    check::operator_refuses_wrong_panels<float>(*in_float);
+    CHECK(SparseOperator<double>(A).rounded(lowrank::Rounding::to_bfloat16) == nullptr);
+    CHECK(SparseOperator<float>(A.cast<float>()).rounded(lowrank::Rounding::to_float) == nullptr);
+  }
 }

@@ -1,4 +1,5 @@
 #include <lowrank/cpu/panel_bfloat16.hpp>
+#include <lowrank/op/sparse.hpp>
 
 #include "svd_check.hpp"
 
@@ -193,6 +194,24 @@ TEST_CASE("svd rounded passes: not for a wish out of their reach, nor for entrie
     const auto svd = lowrank::truncated_svd(far, {.rank = 10});
     CHECK(!rounded(svd));
     CHECK(svd.S[0] / by == doctest::Approx(1).epsilon(1e-9));
+  }
+}
+
+TEST_CASE("svd rounded passes: sparse matrices too, tall, wide and square") {
+  for (const auto& [m, n] : {std::pair<Index, Index>{900, 300}, {260, 700}, {400, 400}}) {
+    CAPTURE(m);
+    Dense entries = check::dense(check::family_matrix<double>({"", "exp:0.02"}, m, n));
+    const double large = 1.2 / std::sqrt(static_cast<double>(entries.size())) * entries.norm();
+    entries = (entries.array().abs() > large).select(entries, 0.0);
+    const lowrank::SparseOperator<double> A(lowrank::SparseMatrix<double>(entries.sparseView()));
+    const Reference<double> reference(matrix_of<double>(entries));
+    for (const SvdMethod method : {SvdMethod::krylov, SvdMethod::randomized}) {
+      const auto svd = lowrank::truncated_svd<double>(A, {.rank = 40}, {.method = method});
+      CHECK(rounded(svd));
+      check::check_svd<double>(reference, {.rank = 40}, svd);
+      CHECK(svd.certificate.triplet_residual >= worst_residual(entries, svd) - 4 * reference.rounding());
+    }
+    CHECK(!rounded(lowrank::truncated_svd<double>(A, {.rank = 40}, none_rounded())));
   }
 }
 
