@@ -4,6 +4,7 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <lowrank/core/primitives.hpp>
@@ -22,6 +23,8 @@ using lowrank::MatrixView;
 using lowrank::Order;
 
 using Dense = Eigen::MatrixXd;
+
+inline constexpr std::array orders{Order::col_major, Order::row_major};
 
 template <class T>
 constexpr double eps = std::numeric_limits<T>::epsilon();

@@ -16,7 +16,7 @@ namespace {
 
 int skipped = 0;
 std::string current;
-unsigned failed = 0, run = 0;
+unsigned failed = 0, tests_run = 0;
 
 struct Counter : doctest::IReporter {
   explicit Counter(const doctest::ContextOptions&) {}
@@ -24,7 +24,7 @@ struct Counter : doctest::IReporter {
   void test_run_start() override {}
   void test_run_end(const doctest::TestRunStats& stats) override { failed = stats.numTestCasesFailed; }
   void test_case_start(const doctest::TestCaseData& test) override {
-    ++run;
+    ++tests_run;
     current = test.m_name;
   }
   void test_case_reenter(const doctest::TestCaseData&) override {}
@@ -87,6 +87,7 @@ int main(int argc, char** argv) {
   context.applyCommandLine(argc, argv);
   const int status = context.run();
   if (context.shouldExit()) return status;
-  std::printf("%u passed, %u failed, %d skipped\n", run - failed - static_cast<unsigned>(skipped), failed, skipped);
+  std::printf("%u passed, %u failed, %d skipped\n", tests_run - failed - static_cast<unsigned>(skipped), failed,
+              skipped);
   return status;
 }

@@ -11,8 +11,8 @@ namespace lowrank {
 struct HalfFormat {
   int exponent_bits, mantissa_bits;
 };
-inline constexpr HalfFormat float16{5, 10};  ///< IEEE 754 binary16
-inline constexpr HalfFormat bfloat16{8, 7};
+inline constexpr HalfFormat float16_format{5, 10};  ///< IEEE 754 binary16
+inline constexpr HalfFormat bfloat16_format{8, 7};
 
 inline float bfloat16_to_float(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 

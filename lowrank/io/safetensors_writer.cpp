@@ -46,7 +46,7 @@ void write_values(AtomicFile& file, MatrixView<const T> values, const std::strin
         return narrow;
       });
     else
-      write_as<T, std::uint16_t>(file, piece, to_half(dtype == "F16" ? float16 : bfloat16));
+      write_as<T, std::uint16_t>(file, piece, to_half(dtype == "F16" ? float16_format : bfloat16_format));
   });
 }
 

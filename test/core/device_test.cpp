@@ -11,17 +11,12 @@
 
 using check::Dense;
 using check::Laid;
+using check::orders;
 using lowrank::Device;
 using lowrank::Index;
 using lowrank::Matrix;
 using lowrank::MatrixView;
 using lowrank::Order;
-
-namespace {
-
-constexpr std::array orders{Order::col_major, Order::row_major};
-
-}  // namespace
 
 TEST_CASE_TEMPLATE("device: matrices come back from a device as they went, whatever their orders and gaps", T, float,
                    double) {
@@ -136,18 +131,18 @@ TEST_CASE("device: recorded work is done again on what the memory then holds") {
   std::array<lowrank::TrainingClock, 1> time{};
   clock.upload(time);
   training.advance(clock.data(), 3);  // as record() asks
-  const auto recording = device.record([&] {
+  const auto recorded = device.record([&] {
     for (int i = 0; i < 4; ++i) training.advance(clock.data(), 10);
   });
   clock.download(time);
   CHECK(time[0].step == 1);
-  recording->run();
-  recording->run();
+  recorded->run();
+  recorded->run();
   clock.download(time);
   CHECK(time[0].step == 9);
   CHECK(time[0].next == 83);
   clock.upload(std::array{lowrank::TrainingClock{100, 0}});
-  recording->run();
+  recorded->run();
   clock.download(time);
   CHECK(time[0].step == 104);
 }

@@ -5,6 +5,7 @@
 
 using check::Dense;
 using check::Laid;
+using check::orders;
 using lowrank::Index;
 using lowrank::Matrix;
 using lowrank::MatrixView;
@@ -13,8 +14,6 @@ using lowrank::SvdDriver;
 using lowrank::Vectors;
 
 namespace {
-
-constexpr std::array orders{Order::col_major, Order::row_major};
 
 /// Panels with every defect that a QR meets.
 std::vector<Dense> panels(Index m, Index k) {

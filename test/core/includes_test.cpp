@@ -12,7 +12,7 @@
 namespace {
 
 /// Which layers each layer may include beside itself: the table of lowrank/README.md.
-const std::map<std::string, std::set<std::string>> allowed = {
+const std::map<std::string, std::set<std::string>> allowed_layers = {
     {"core", {}},
     {"cpu", {"core"}},
     {"pch", {"core"}},   // what is precompiled for all of them
@@ -46,7 +46,7 @@ TEST_CASE("layers: includes go downward only, and no algorithm names a device") 
     const std::string layer = entry.path().parent_path().filename();
     if (layer == "lowrank") continue;  // lowrank.hpp includes everything
     ++files;
-    REQUIRE_MESSAGE(allowed.count(layer) == 1, entry.path().string());
+    REQUIRE_MESSAGE(allowed_layers.count(layer) == 1, entry.path().string());
     std::ifstream in(entry.path());
     for (std::string line; std::getline(in, line);) {
       std::smatch found;
@@ -54,7 +54,7 @@ TEST_CASE("layers: includes go downward only, and no algorithm names a device") 
       CAPTURE(line);
       if (std::regex_search(line, found, include)) {
         const std::string target = found[1];
-        CHECK((target == layer || allowed.at(layer).count(target) == 1));
+        CHECK((target == layer || allowed_layers.at(layer).count(target) == 1));
       }
       const bool algorithm = layer == "op" || layer == "gen" || layer == "svd" || layer == "factor" || layer == "nn";
       if (!algorithm || !std::regex_search(line, device)) continue;

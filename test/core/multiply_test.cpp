@@ -5,13 +5,12 @@
 
 using check::Dense;
 using check::Laid;
+using check::orders;
 using lowrank::Index;
 using lowrank::MatrixView;
 using lowrank::Order;
 
 namespace {
-
-constexpr std::array orders{Order::col_major, Order::row_major};
 
 /// Entry by entry, |C - (alpha·A·B + beta·C₀)| <= 4·(k+2)·eps·(|alpha|·|A|·|B| + |beta·C₀|).
 template <class T>

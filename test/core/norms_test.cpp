@@ -4,13 +4,12 @@
 
 using check::Dense;
 using check::Laid;
+using check::orders;
 using lowrank::Index;
 using lowrank::MatrixView;
 using lowrank::Order;
 
 namespace {
-
-constexpr std::array orders{Order::col_major, Order::row_major};
 
 /// Column norms in long double, which neither overflows nor loses anything here.
 template <class T>

@@ -14,7 +14,7 @@ using namespace lowrank;
 
 namespace {
 
-constexpr double eps = std::numeric_limits<float>::epsilon();
+constexpr double float_eps = std::numeric_limits<float>::epsilon();
 
 Matrix<float> normal(Index rows, Index cols, Order order, std::uint64_t stream) {
   Matrix<float> X(rows, cols, order);
@@ -36,7 +36,7 @@ double worst_error(float alpha, MatrixView<const float> A, MatrixView<const floa
         x += factor * factor;
       }
       const double old = beta == 0 ? 0.0 : static_cast<double>(beta) * static_cast<double>(before(i, j));
-      const double unit = eps * (std::abs(static_cast<double>(alpha)) * std::sqrt(a * x) + std::abs(old));
+      const double unit = float_eps * (std::abs(static_cast<double>(alpha)) * std::sqrt(a * x) + std::abs(old));
       const double error = std::abs(static_cast<double>(C(i, j)) - (static_cast<double>(alpha) * sum + old));
       worst = std::max(worst, unit > 0 ? error / unit : error);
     }
@@ -51,7 +51,7 @@ double ordinary_error(MatrixView<const float> A, MatrixView<const float> X) {
   return worst_error(1, A, X, 0, {}, C);
 }
 
-void check_all_shapes() {
+void check_tiles() {
   const std::vector<std::pair<Index, Index>> sizes = {{1, 1}, {15, 33}, {64, 32}, {65, 31}, {97, 520}, {300, 513}};
   for (const auto& [m, n] : sizes)
     for (const Index k : {1, 3, 15, 16, 17, 32, 33, 48, 65, 130})
@@ -83,7 +83,7 @@ bool holds(const std::vector<amx::Rows>& runs, Index row) {
 
 /// Row 7 of A, or X, has an entry that the matrix unit must leave to others; what the primitive gives is what it gives
 /// without the unit.
-void check_refused(const Matrix<float>& A, const Matrix<float>& X, bool all_rows) {
+void check_tiles_refused(const Matrix<float>& A, const Matrix<float>& X, bool all_rows) {
   Matrix<float> with(A.rows(), X.cols()), without(A.rows(), X.cols());
   const auto left = amx::multiply(1, A, X, 0, with);
   CHECK(holds(left, 7));
@@ -106,7 +106,7 @@ void check_refused(const Matrix<float>& A, const Matrix<float>& X, bool all_rows
 
 TEST_CASE("panel_amx: every remainder, order and leading dimension against sums in double") {
   NEEDS_AMX;
-  check_all_shapes();
+  check_tiles();
 }
 
 TEST_CASE("panel_amx: a sum of nothing is left to others, a product of nothing is done") {
@@ -159,11 +159,11 @@ TEST_CASE("panel_amx: NaN, Inf, tiny and huge entries come out as by the other k
     for (const float odd : {nan, inf, -inf, 3e38F}) {
       Matrix<float> A = normal(400, 400, order, 1), X = normal(400, 40, Order::col_major, 2);
       A(7, 9) = odd;
-      check_refused(A, X, false);
+      check_tiles_refused(A, X, false);
       if (std::abs(odd) < inf) continue;  // A huge X is scaled.
       A(7, 9) = 1;
       X(11, 3) = odd;
-      check_refused(A, X, true);
+      check_tiles_refused(A, X, true);
     }
   for (const Order order : {Order::col_major, Order::row_major})
     for (const float scale : {1e-37F, 1e-30F, 1e-24F, 1e24F, 1e30F}) {

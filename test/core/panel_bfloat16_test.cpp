@@ -22,7 +22,7 @@ double rounded(double value) {
 }
 
 /// Every sum against one in double of the rounded entries: float's rounding of a sum of n terms, nothing more.
-void check_product(Index m, Index n, Index k, Order order_a, Order order) {
+void check_rounded_product(Index m, Index n, Index k, Order order_a, Order order) {
   CAPTURE(m);
   CAPTURE(n);
   CAPTURE(k);
@@ -61,7 +61,7 @@ TEST_CASE("panel_bfloat16: every remainder, order and leading dimension against 
   for (const auto& [m, n] : sizes)
     for (const Index k : {1, 5, 6, 7, 16, 17, 31, 48, 65, 100, 130})
       for (const Order order_a : {Order::col_major, Order::row_major})
-        for (const Order order : {Order::col_major, Order::row_major}) check_product(m, n, k, order_a, order);
+        for (const Order order : {Order::col_major, Order::row_major}) check_rounded_product(m, n, k, order_a, order);
 }
 
 TEST_CASE("panel_bfloat16: a sum of nothing is nothing") {

@@ -14,7 +14,7 @@ using panel::multiply_columns;
 namespace {
 
 template <Real T>
-void check_all_shapes() {
+void check_few_columns() {
   const auto check = [](Index m, Index n, Index k) {
     check_product<T>(m, n, k, {Order::col_major}, multiply_columns<T, T>);
   };
@@ -68,8 +68,8 @@ void check_not_finite(Index m, T value) {
 }  // namespace
 
 TEST_CASE("multiply_columns: every remainder and leading dimension against plain sums, on every instruction set") {
-  check_all_shapes<float>();
-  check_all_shapes<double>();
+  check_few_columns<float>();
+  check_few_columns<double>();
 }
 
 TEST_CASE("multiply_columns: a matrix in double meets a panel in float as its rounding would") {

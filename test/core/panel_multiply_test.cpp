@@ -11,7 +11,7 @@ using namespace lowrank;
 namespace {
 
 template <Real T>
-void check_all_shapes() {
+void check_products() {
   const std::vector<std::pair<Index, Index>> sizes = {{1, 1},    {23, 130},  {24, 128}, {25, 127},
                                                       {97, 300}, {200, 129}, {401, 260}};
   for (const auto& size : sizes)
@@ -22,8 +22,8 @@ void check_all_shapes() {
 }  // namespace
 
 TEST_CASE("panel_multiply: every remainder, order and leading dimension against plain sums, on every instruction set") {
-  check_all_shapes<float>();
-  check_all_shapes<double>();
+  check_products<float>();
+  check_products<double>();
 }
 
 TEST_CASE("panel_multiply: a matrix in double meets a panel in float as its rounding would") {

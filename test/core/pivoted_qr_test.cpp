@@ -6,13 +6,12 @@
 
 using check::Dense;
 using check::Laid;
+using check::orders;
 using lowrank::Index;
 using lowrank::Matrix;
 using lowrank::Order;
 
 namespace {
-
-constexpr Order orders[] = {Order::col_major, Order::row_major};
 
 Dense permuted(const Dense& A, const std::vector<Index>& permutation) {
   Dense AP(A.rows(), A.cols());

@@ -4,6 +4,7 @@
 
 using check::Dense;
 using check::Laid;
+using check::orders;
 using lowrank::Index;
 using lowrank::Matrix;
 using lowrank::MatrixView;
@@ -11,7 +12,6 @@ using lowrank::Order;
 
 namespace {
 
-constexpr std::array orders{Order::col_major, Order::row_major};
 constexpr std::array<Index, 10> sizes{0, 1, 2, 3, 7, 8, 9, 31, 33, 70};
 
 Matrix<double> upper_triangle(Index k, std::uint64_t seed) {

@@ -8,14 +8,14 @@ using namespace io_test;
 
 namespace {
 
-Matrix<double> read(const std::string& text) {
+Matrix<double> read_text(const std::string& text) {
   return std::move(std::get<Matrix<double>>(read_csv(bytes(text)).values));
 }
-std::string refusal(const std::string& text) {
-  return message([&] { read(text); });
+std::string csv_refusal(const std::string& text) {
+  return message([&] { read_text(text); });
 }
 bool is_123456(const std::string& text) {
-  const Matrix<double> A = read(text);
+  const Matrix<double> A = read_text(text);
   bool equal = A.rows() == 2 && A.cols() == 3;
   for (Index i = 0; equal && i < 2; ++i)
     for (Index j = 0; j < 3; ++j) equal = equal && A(i, j) == static_cast<double>(3 * i + j + 1);
@@ -37,7 +37,7 @@ TEST_CASE("csv: separators, blank lines, comments, quotes and line ends") {
                 "1,2,3\n4,5,6\n"));
   CHECK(is_123456("\"1\",2,\"3\"\n4,\"5\",6\n"));
   CHECK(is_123456("+1,2.0,3e0\n4,0.5e1,600e-2\n"));
-  const Matrix<double> column = read("1\n2\n3\n");
+  const Matrix<double> column = read_text("1\n2\n3\n");
   CHECK(column.rows() == 3);
   CHECK(column.cols() == 1);
 }
@@ -49,14 +49,14 @@ TEST_CASE("csv: headers") {
   const DenseArray array = read_csv(bytes("# what\nx y z\n1 2 3\n"));
   REQUIRE(array.notes.size() == 1);
   CHECK(array.notes[0] == "line 2 was taken as a header");
-  CHECK(refusal("a,b\n1,2,3\n") == "test-file: line 2, column 3: the row has 3 fields, but the first one has 2");
-  CHECK(has(refusal("a,b\n"), "no numbers, only the line 'a,b'"));
-  CHECK(refusal("1,b,3\n4,5,6\n") == "test-file: line 1, column 2: 'b' is no number");
+  CHECK(csv_refusal("a,b\n1,2,3\n") == "test-file: line 2, column 3: the row has 3 fields, but the first one has 2");
+  CHECK(has(csv_refusal("a,b\n"), "no numbers, only the line 'a,b'"));
+  CHECK(csv_refusal("1,b,3\n4,5,6\n") == "test-file: line 1, column 2: 'b' is no number");
 }
 
 TEST_CASE("csv: nan, inf and numbers beyond the range") {
   const Matrix<double> A =
-      read("nan,inf,-inf\nNaN,Infinity,+inf\n1e999,-1e999,1e-999\n4.9e-324,1e-310,1.7976931348623157e308\n");
+      read_text("nan,inf,-inf\nNaN,Infinity,+inf\n1e999,-1e999,1e-999\n4.9e-324,1e-310,1.7976931348623157e308\n");
   CHECK(std::isnan(A(0, 0)));
   CHECK(std::isnan(A(1, 0)));
   CHECK(A(0, 1) == std::numeric_limits<double>::infinity());
@@ -72,17 +72,17 @@ TEST_CASE("csv: nan, inf and numbers beyond the range") {
 }
 
 TEST_CASE("csv: what is no table of numbers is refused with line and column") {
-  CHECK(refusal("1,2,3\n\n4,5\n") == "test-file: line 3, column 3: the row has 2 fields, but the first one has 3");
-  CHECK(refusal("1,2\n3,4,5\n") == "test-file: line 2, column 3: the row has 3 fields, but the first one has 2");
-  CHECK(refusal("1,2\n3,four\n") == "test-file: line 2, column 2: 'four' is no number");
-  CHECK(refusal("1,2\n3,\n") == "test-file: line 2, column 2: the field is empty");
-  CHECK(refusal("1,2\n,4\n") == "test-file: line 2, column 1: the field is empty");
-  CHECK(refusal("1;2\n3,5;4\n") == "test-file: line 2, column 1: '3,5' is no number");
-  CHECK(refusal("1 2\n3 0x4\n") == "test-file: line 2, column 2: '0x4' is no number");
-  CHECK(refusal("1 2\n3 4f\n") == "test-file: line 2, column 2: '4f' is no number");
-  CHECK(refusal("1 2\n+-3 4\n") == "test-file: line 2, column 1: '+-3' is no number");
-  CHECK(refusal("# only a comment\n\n") == "test-file: the file holds no numbers");
-  CHECK(refusal("1 2\n3 \x01\x02\n") == "test-file: line 2, column 2: '\\x01\\x02' is no number");
+  CHECK(csv_refusal("1,2,3\n\n4,5\n") == "test-file: line 3, column 3: the row has 2 fields, but the first one has 3");
+  CHECK(csv_refusal("1,2\n3,4,5\n") == "test-file: line 2, column 3: the row has 3 fields, but the first one has 2");
+  CHECK(csv_refusal("1,2\n3,four\n") == "test-file: line 2, column 2: 'four' is no number");
+  CHECK(csv_refusal("1,2\n3,\n") == "test-file: line 2, column 2: the field is empty");
+  CHECK(csv_refusal("1,2\n,4\n") == "test-file: line 2, column 1: the field is empty");
+  CHECK(csv_refusal("1;2\n3,5;4\n") == "test-file: line 2, column 1: '3,5' is no number");
+  CHECK(csv_refusal("1 2\n3 0x4\n") == "test-file: line 2, column 2: '0x4' is no number");
+  CHECK(csv_refusal("1 2\n3 4f\n") == "test-file: line 2, column 2: '4f' is no number");
+  CHECK(csv_refusal("1 2\n+-3 4\n") == "test-file: line 2, column 1: '+-3' is no number");
+  CHECK(csv_refusal("# only a comment\n\n") == "test-file: the file holds no numbers");
+  CHECK(csv_refusal("1 2\n3 \x01\x02\n") == "test-file: line 2, column 2: '\\x01\\x02' is no number");
 }
 
 TEST_CASE("csv: files of NumPy's savetxt") {

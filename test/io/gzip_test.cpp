@@ -15,7 +15,7 @@ std::string packed(const std::string& text) {
   return contents(folder / "x.gz");
 }
 
-std::string refusal(const std::string& text) {
+std::string gzip_refusal(const std::string& text) {
   return message([&] { gunzip(bytes(text)); });
 }
 
@@ -34,16 +34,16 @@ TEST_CASE("gzip: packed text is read back, in one part or several") {
 TEST_CASE("gzip: damage is found") {
   const std::string good = packed("some text that is long enough to be packed, packed, packed");
   for (std::size_t length = 2; length < good.size(); ++length)
-    CHECK(has(refusal(good.substr(0, length)), "the compressed data end too early"));
+    CHECK(has(gzip_refusal(good.substr(0, length)), "the compressed data end too early"));
   std::string crc = good, body = good;
   crc[good.size() - 6] ^= 1;
-  CHECK(has(refusal(crc), "the compressed data are damaged at byte"));
+  CHECK(has(gzip_refusal(crc), "the compressed data are damaged at byte"));
   body[12] = '\xff';
-  CHECK(refusal(body) != "");
-  CHECK(has(refusal(good + "tail"), "4 bytes follow the compressed data at byte"));
+  CHECK(gzip_refusal(body) != "");
+  CHECK(has(gzip_refusal(good + "tail"), "4 bytes follow the compressed data at byte"));
   CHECK(has(message([&] { gunzip(bytes(packed(std::string(1000, 'x'))), 999); }),
             "unpacks to more than the 999 bytes that are due"));
-  CHECK(has(refusal("\x1f\x8bnothing"), "damaged"));
+  CHECK(has(gzip_refusal("\x1f\x8bnothing"), "damaged"));
 }
 
 TEST_CASE("gzip: what is inside is told by content, but only once") {

@@ -6,7 +6,7 @@ using namespace io_test;
 
 namespace {
 
-std::string refusal(const std::string& path) {
+std::string load_refusal(const std::string& path) {
   return message([&] { load_matrix(path); });
 }
 
@@ -31,26 +31,27 @@ TEST_CASE("load: a colon in the file's own name") {
   std::filesystem::copy_file(data("io_f8_c.npy"), folder / "c:W");
   CHECK(load_matrix(folder / "a:b.npz:W").rows() == 4);
   CHECK(load_matrix(folder / "c:W").format == "npy");
-  CHECK(has(refusal(folder / "a:b.npz:"), "no name follows the colon"));
+  CHECK(has(load_refusal(folder / "a:b.npz:"), "no name follows the colon"));
 }
 
 TEST_CASE("load: what cannot be read at all") {
   const TemporaryFolder folder;
   put(folder / "empty.npy", "");
-  CHECK(refusal(folder / "missing.npy") == (folder / "missing.npy") + ": cannot be opened: No such file or directory");
-  CHECK(refusal(folder / "missing.npz:W") ==
+  CHECK(load_refusal(folder / "missing.npy") ==
+        (folder / "missing.npy") + ": cannot be opened: No such file or directory");
+  CHECK(load_refusal(folder / "missing.npz:W") ==
         (folder / "missing.npz:W") + ": cannot be opened: No such file or directory");
-  CHECK(refusal(folder.path.string()) == folder.path.string() + ": is a folder, not a file");
-  CHECK(refusal(folder / "empty.npy") == (folder / "empty.npy") + ": the file is empty");
+  CHECK(load_refusal(folder.path.string()) == folder.path.string() + ": is a folder, not a file");
+  CHECK(load_refusal(folder / "empty.npy") == (folder / "empty.npy") + ": the file is empty");
   put(folder / "binary", std::string("\x01\x02\x00\x03", 4));
-  CHECK(has(refusal(folder / "binary"), "the content is none of npy, npz, safetensors, Matrix Market and text"));
+  CHECK(has(load_refusal(folder / "binary"), "the content is none of npy, npz, safetensors, Matrix Market and text"));
   put(folder / "fake.npy", "1,2\n");
-  CHECK(has(refusal(folder / "fake.npy"), "fake.npy: the content is not what the ending says"));
+  CHECK(has(load_refusal(folder / "fake.npy"), "fake.npy: the content is not what the ending says"));
   put(folder / "short.safetensors", "1234");
-  CHECK(has(refusal(folder / "short.safetensors"), "the file has 4 bytes, fewer than the 8"));
-  CHECK(has(refusal(data("io_f8_c.npy:W")), "a npy file holds one matrix without a name, so there is no 'W'"));
-  CHECK(has(refusal(data("io_comma.csv:W")), "there is no 'W'"));
-  CHECK(has(refusal(data("io_array.mtx:W")), "there is no 'W'"));
+  CHECK(has(load_refusal(folder / "short.safetensors"), "the file has 4 bytes, fewer than the 8"));
+  CHECK(has(load_refusal(data("io_f8_c.npy:W")), "a npy file holds one matrix without a name, so there is no 'W'"));
+  CHECK(has(load_refusal(data("io_comma.csv:W")), "there is no 'W'"));
+  CHECK(has(load_refusal(data("io_array.mtx:W")), "there is no 'W'"));
 }
 
 TEST_CASE("load: a matrix from a pipe") {

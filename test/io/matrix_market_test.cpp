@@ -8,11 +8,13 @@ using namespace io_test;
 
 namespace {
 
-MatrixMarketMatrix read(const std::string& text) { return read_matrix_market(bytes(text)); }
-SparseMatrix<double> sparse(const std::string& text) { return std::get<SparseMatrix<double>>(read(text).values); }
-Matrix<double> dense(const std::string& text) { return std::move(std::get<Matrix<double>>(read(text).values)); }
-std::string refusal(const std::string& text) {
-  return message([&] { read(text); });
+MatrixMarketMatrix read_market(const std::string& text) { return read_matrix_market(bytes(text)); }
+SparseMatrix<double> sparse(const std::string& text) {
+  return std::get<SparseMatrix<double>>(read_market(text).values);
+}
+Matrix<double> dense(const std::string& text) { return std::move(std::get<Matrix<double>>(read_market(text).values)); }
+std::string market_refusal(const std::string& text) {
+  return message([&] { read_market(text); });
 }
 const std::string general = "%%MatrixMarket matrix coordinate real general\n";
 
@@ -55,7 +57,7 @@ TEST_CASE("matrix market: files of SciPy") {
 
 TEST_CASE("matrix market: entries in any order are sorted, and equal ones added") {
   const MatrixMarketMatrix matrix =
-      read(general + "% comment\n\n2 3 5\n2 3 1\n1 2 10\n2 1 4\n\n  2 3 2.5 \r\n1 1 7\n\n");
+      read_market(general + "% comment\n\n2 3 5\n2 3 1\n1 2 10\n2 1 4\n\n  2 3 2.5 \r\n1 1 7\n\n");
   const auto& S = std::get<SparseMatrix<double>>(matrix.values);
   CHECK(S.nonZeros() == 4);
   CHECK(S.coeff(1, 2) == 3.5);
@@ -73,40 +75,45 @@ TEST_CASE("matrix market: entries in any order are sorted, and equal ones added"
 }
 
 TEST_CASE("matrix market: refusals name the line") {
-  CHECK(refusal(general + "2 2 1\n3 1 5\n") == "test-file: line 3, column 1: the row index 3 is out of range: 1 to 2");
-  CHECK(refusal(general + "2 2 1\n1 0 5\n") ==
+  CHECK(market_refusal(general + "2 2 1\n3 1 5\n") ==
+        "test-file: line 3, column 1: the row index 3 is out of range: 1 to 2");
+  CHECK(market_refusal(general + "2 2 1\n1 0 5\n") ==
         "test-file: line 3, column 3: the column index 0 is out of range: 1 to 2");
-  CHECK(refusal(general + "2 2 1\n1 x 5\n") == "test-file: line 3, column 3: 'x' is no column index");
-  CHECK(refusal(general + "2 2 1\n1 1.5 5\n") == "test-file: line 3, column 3: '1.5' is no column index");
-  CHECK(refusal(general + "2 2 1\n1 1 five\n") == "test-file: line 3, column 5: 'five' is no number");
-  CHECK(refusal(general + "2 2 1\n1 1 \n     ") == "test-file: line 3, column 5: the value is missing");
-  CHECK(refusal(general + "2 2 1\n1 1 5 6\n") == "test-file: line 3, column 7: '6' is one thing too many on this line");
-  CHECK(refusal(general + "2 2 1\n1 1 5\n2 2 6\n") == "test-file: line 4: more than the 1 entries that are declared");
-  CHECK(refusal(general + "2 2 2\n1 1 5.00000\n") == "test-file: line 4: 2 entries are declared, but there are 1");
-  CHECK(has(refusal(general + "2 2 1000000000\n1 1 5\n"), "1000000000 entries are declared, but only"));
-  CHECK(has(refusal(general + "2 2\n1 1 5\n"), "line 2, column 4: '' is no number of entries"));
-  CHECK(has(refusal(general), "the line of sizes is missing"));
-  CHECK(has(refusal(general + "-2 2 0\n"), "'-2' is no number of rows"));
-  CHECK(has(refusal(general + "99999999999999999999 2 0\n"), "do not fit in 63 bits"));
-  CHECK(has(refusal(general + "4000000000000000000 2 0\n"), "bytes of memory are available"));
-  CHECK(refusal("%%MatrixMarket matrix coordinate complex general\n1 1 0\n") ==
+  CHECK(market_refusal(general + "2 2 1\n1 x 5\n") == "test-file: line 3, column 3: 'x' is no column index");
+  CHECK(market_refusal(general + "2 2 1\n1 1.5 5\n") == "test-file: line 3, column 3: '1.5' is no column index");
+  CHECK(market_refusal(general + "2 2 1\n1 1 five\n") == "test-file: line 3, column 5: 'five' is no number");
+  CHECK(market_refusal(general + "2 2 1\n1 1 \n     ") == "test-file: line 3, column 5: the value is missing");
+  CHECK(market_refusal(general + "2 2 1\n1 1 5 6\n") ==
+        "test-file: line 3, column 7: '6' is one thing too many on this line");
+  CHECK(market_refusal(general + "2 2 1\n1 1 5\n2 2 6\n") ==
+        "test-file: line 4: more than the 1 entries that are declared");
+  CHECK(market_refusal(general + "2 2 2\n1 1 5.00000\n") ==
+        "test-file: line 4: 2 entries are declared, but there are 1");
+  CHECK(has(market_refusal(general + "2 2 1000000000\n1 1 5\n"), "1000000000 entries are declared, but only"));
+  CHECK(has(market_refusal(general + "2 2\n1 1 5\n"), "line 2, column 4: '' is no number of entries"));
+  CHECK(has(market_refusal(general), "the line of sizes is missing"));
+  CHECK(has(market_refusal(general + "-2 2 0\n"), "'-2' is no number of rows"));
+  CHECK(has(market_refusal(general + "99999999999999999999 2 0\n"), "do not fit in 63 bits"));
+  CHECK(has(market_refusal(general + "4000000000000000000 2 0\n"), "bytes of memory are available"));
+  CHECK(market_refusal("%%MatrixMarket matrix coordinate complex general\n1 1 0\n") ==
         "test-file: line 1: the values are complex; only real matrices can be read");
-  CHECK(has(refusal("%%MatrixMarket matrix coordinate real hermitian\n1 1 0\n"), "the matrix is hermitian"));
-  CHECK(has(refusal("%%MatrixMarket vector coordinate real general\n1 1 0\n"), "the object is 'vector'"));
-  CHECK(has(refusal("%%MatrixMarket matrix list real general\n1 1 0\n"), "the format is 'list'"));
-  CHECK(has(refusal("%%MatrixMarket matrix array pattern general\n1 1\n"), "cannot be a pattern"));
-  CHECK(has(refusal("%%MatrixMarket matrix coordinate real\n1 1 0\n"), "the symmetry is ''"));
-  CHECK(has(refusal("%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 1.5\n"),
+  CHECK(has(market_refusal("%%MatrixMarket matrix coordinate real hermitian\n1 1 0\n"), "the matrix is hermitian"));
+  CHECK(has(market_refusal("%%MatrixMarket vector coordinate real general\n1 1 0\n"), "the object is 'vector'"));
+  CHECK(has(market_refusal("%%MatrixMarket matrix list real general\n1 1 0\n"), "the format is 'list'"));
+  CHECK(has(market_refusal("%%MatrixMarket matrix array pattern general\n1 1\n"), "cannot be a pattern"));
+  CHECK(has(market_refusal("%%MatrixMarket matrix coordinate real\n1 1 0\n"), "the symmetry is ''"));
+  CHECK(has(market_refusal("%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 1.5\n"),
             "line 3, column 5: '1.5' is no integer"));
   const std::string symmetric = "%%MatrixMarket matrix coordinate real symmetric\n";
-  CHECK(has(refusal(symmetric + "2 3 0\n"), "a symmetric matrix is square, but the sizes are 2 x 3"));
-  CHECK(has(refusal(symmetric + "2 2 1\n1 2 5\n"), "line 3: the entry (1, 2) lies above the diagonal"));
-  CHECK(has(refusal("%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n2 2 5\n"), "lies on the diagonal"));
+  CHECK(has(market_refusal(symmetric + "2 3 0\n"), "a symmetric matrix is square, but the sizes are 2 x 3"));
+  CHECK(has(market_refusal(symmetric + "2 2 1\n1 2 5\n"), "line 3: the entry (1, 2) lies above the diagonal"));
+  CHECK(has(market_refusal("%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n2 2 5\n"),
+            "lies on the diagonal"));
   const std::string array = "%%MatrixMarket matrix array real general\n";
-  CHECK(refusal(array + "2 2\n1\n2\n3.000\n") == "test-file: line 6: 4 values are due, but there are 3");
-  CHECK(has(refusal(array + "2 2\n1\n2\n3\n4\n5\n"), "line 7: more than the 4 entries"));
-  CHECK(has(refusal(array + "1000000000 1000000000\n1\n"), "are due, but only"));
-  CHECK(has(refusal(array + "1000000000000 1000000000000\n1\n"), "does not fit in 63 bits"));
+  CHECK(market_refusal(array + "2 2\n1\n2\n3.000\n") == "test-file: line 6: 4 values are due, but there are 3");
+  CHECK(has(market_refusal(array + "2 2\n1\n2\n3\n4\n5\n"), "line 7: more than the 4 entries"));
+  CHECK(has(market_refusal(array + "1000000000 1000000000\n1\n"), "are due, but only"));
+  CHECK(has(market_refusal(array + "1000000000000 1000000000000\n1\n"), "does not fit in 63 bits"));
 }
 
 TEST_CASE_TEMPLATE("matrix market: what is written is read back, packed or not", T, float, double) {

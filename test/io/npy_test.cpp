@@ -7,20 +7,20 @@ using namespace io_test;
 
 namespace {
 
-DenseArray read(const std::string& name) { return read_npy(FileBytes::open(data(name))); }
-std::string refusal(const std::string& name) {
-  return message([&] { read(name); });
+DenseArray read_array(const std::string& name) { return read_npy(FileBytes::open(data(name))); }
+std::string npy_refusal(const std::string& name) {
+  return message([&] { read_array(name); });
 }
 
 /// A version 1.0 file with this header and `bytes` of data.
-std::string file_of(std::string header, std::size_t bytes) {
+std::string npy_file(std::string header, std::size_t bytes) {
   std::string file = std::string("\x93NUMPY\x01\x00", 8);
   file += {static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8)};
   return file + header + std::string(bytes, '\0');
 }
 std::string refusal_of(const std::string& header, std::size_t bytes = 8) {
   return message(
-      [&] { read_npy(bytes == 0 ? io_test::bytes(file_of(header, 0)) : io_test::bytes(file_of(header, bytes))); });
+      [&] { read_npy(bytes == 0 ? io_test::bytes(npy_file(header, 0)) : io_test::bytes(npy_file(header, bytes))); });
 }
 
 }  // namespace
@@ -28,8 +28,8 @@ std::string refusal_of(const std::string& header, std::size_t bytes = 8) {
 TEST_CASE("npy: floating types and orders as NumPy writes them") {
   for (const std::string order : {"c", "fortran"}) {
     const Order wanted = order == "c" ? Order::row_major : Order::col_major;
-    const DenseArray f64 = read("io_f8_" + order + ".npy"), f32 = read("io_f4_" + order + ".npy"),
-                     f16 = read("io_f2_" + order + ".npy");
+    const DenseArray f64 = read_array("io_f8_" + order + ".npy"), f32 = read_array("io_f4_" + order + ".npy"),
+                     f16 = read_array("io_f2_" + order + ".npy");
     REQUIRE(std::holds_alternative<Matrix<double>>(f64.values));
     REQUIRE(std::holds_alternative<Matrix<float>>(f32.values));
     REQUIRE(std::holds_alternative<Matrix<float>>(f16.values));
@@ -42,12 +42,13 @@ TEST_CASE("npy: floating types and orders as NumPy writes them") {
     REQUIRE(f16.notes.size() == 1);
     CHECK(f16.notes[0] == "<f2 was converted to f32");
   }
-  for (const char* name : {"io_v2.npy", "io_v3.npy"}) CHECK(is_the_matrix(std::get<Matrix<double>>(read(name).values)));
+  for (const char* name : {"io_v2.npy", "io_v3.npy"})
+    CHECK(is_the_matrix(std::get<Matrix<double>>(read_array(name).values)));
 }
 
 TEST_CASE("npy: integers and bool become double, with a note") {
   for (const std::string type : {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}) {
-    const DenseArray array = read("io_" + type + ".npy");
+    const DenseArray array = read_array("io_" + type + ".npy");
     const auto& A = std::get<Matrix<double>>(array.values);
     REQUIRE(A.rows() == 4);
     REQUIRE(A.cols() == 3);
@@ -56,37 +57,37 @@ TEST_CASE("npy: integers and bool become double, with a note") {
     REQUIRE(array.notes.size() == 1);
     CHECK(has(array.notes[0], "was converted to f64"));
   }
-  const DenseArray flags = read("io_bool.npy");
+  const DenseArray flags = read_array("io_bool.npy");
   CHECK(std::get<Matrix<double>>(flags.values)(0, 1) == 1);
   CHECK(std::get<Matrix<double>>(flags.values)(0, 2) == 0);
-  const DenseArray large = read("io_i8_large.npy");
+  const DenseArray large = read_array("io_i8_large.npy");
   REQUIRE(large.notes.size() == 2);
   CHECK(large.notes[1] == "2 integers beyond 2^53 were rounded");
 }
 
 TEST_CASE("npy: vectors, scalars and empty arrays") {
-  const DenseArray vector = read("io_vector.npy");
+  const DenseArray vector = read_array("io_vector.npy");
   const auto& v = std::get<Matrix<double>>(vector.values);
   REQUIRE(v.rows() == 4);
   REQUIRE(v.cols() == 1);
   for (Index i = 0; i < 4; ++i) CHECK(v(i, 0) == entry(i, 1));
-  const DenseArray scalar = read("io_scalar.npy");
+  const DenseArray scalar = read_array("io_scalar.npy");
   CHECK(std::get<Matrix<double>>(scalar.values).size() == 1);
   CHECK(std::get<Matrix<double>>(scalar.values)(0, 0) == 2.5);
-  const DenseArray empty = read("io_empty.npy");
+  const DenseArray empty = read_array("io_empty.npy");
   CHECK(std::get<Matrix<double>>(empty.values).rows() == 0);
   CHECK(std::get<Matrix<double>>(empty.values).cols() == 5);
 }
 
 TEST_CASE("npy: what cannot be read is refused by name") {
-  CHECK(has(refusal("io_big_endian.npy"), "io_big_endian.npy: npy header: the dtype '>f4' is big-endian"));
-  CHECK(has(refusal("io_complex.npy"), "'<c16' is complex"));
-  CHECK(has(refusal("io_object.npy"), "'|O' is of Python objects"));
-  CHECK(has(refusal("io_structured.npy"), "structured"));
-  CHECK(has(refusal("io_string.npy"), "'<U2' is of strings"));
-  CHECK(has(refusal("io_time.npy"), "is of times"));
-  CHECK(has(refusal("io_cube.npy"), "the array has the shape (2, 3, 4); a matrix has at most two dimensions"));
-  CHECK(has(refusal("io_long_double.npy"), "'<f16' is none of"));
+  CHECK(has(npy_refusal("io_big_endian.npy"), "io_big_endian.npy: npy header: the dtype '>f4' is big-endian"));
+  CHECK(has(npy_refusal("io_complex.npy"), "'<c16' is complex"));
+  CHECK(has(npy_refusal("io_object.npy"), "'|O' is of Python objects"));
+  CHECK(has(npy_refusal("io_structured.npy"), "structured"));
+  CHECK(has(npy_refusal("io_string.npy"), "'<U2' is of strings"));
+  CHECK(has(npy_refusal("io_time.npy"), "is of times"));
+  CHECK(has(npy_refusal("io_cube.npy"), "the array has the shape (2, 3, 4); a matrix has at most two dimensions"));
+  CHECK(has(npy_refusal("io_long_double.npy"), "'<f16' is none of"));
 }
 
 TEST_CASE("npy: malformed and lying headers") {
@@ -109,10 +110,10 @@ TEST_CASE("npy: malformed and lying headers") {
   CHECK(has(refusal_of("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), 'x': 1}"), "'x' is unknown"));
   CHECK(has(refusal_of(good + "x"), "text follows"));
   CHECK(has(refusal_of("__import__('os')"), "byte 10: '{' is due"));
-  std::string other = file_of(good, 8);
+  std::string other = npy_file(good, 8);
   other[6] = 4;
   CHECK(has(message([&] { read_npy(bytes(other)); }), "version 4.0 is unknown"));
-  std::string lying = file_of(good, 8);
+  std::string lying = npy_file(good, 8);
   lying[9] = '\x7f';
   CHECK(has(message([&] { read_npy(bytes(lying)); }), "truncated"));
 }

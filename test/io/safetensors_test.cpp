@@ -10,12 +10,12 @@ using namespace io_test;
 
 namespace {
 
-std::string file_of(const std::string& header, std::size_t data_bytes) {
+std::string safetensors_file(const std::string& header, std::size_t data_bytes) {
   const std::uint64_t length = header.size();
   return std::string(reinterpret_cast<const char*>(&length), 8) + header + std::string(data_bytes, '\0');
 }
-std::string refusal(const std::string& header, std::size_t data_bytes) {
-  return message([&] { SafetensorsFile(bytes(file_of(header, data_bytes))); });
+std::string header_refusal(const std::string& header, std::size_t data_bytes) {
+  return message([&] { SafetensorsFile(bytes(safetensors_file(header, data_bytes))); });
 }
 
 }  // namespace
@@ -77,44 +77,49 @@ TEST_CASE("safetensors: shards behind an index") {
 
 TEST_CASE("safetensors: every refusal of the format") {
   const std::string one = R"({"W":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}})";
-  CHECK(refusal(one, 24) == "");
-  CHECK(refusal(one + "   ", 24) == "");
-  CHECK(refusal("{}", 0) == "");
+  CHECK(header_refusal(one, 24) == "");
+  CHECK(header_refusal(one + "   ", 24) == "");
+  CHECK(header_refusal("{}", 0) == "");
   CHECK(has(message([] { SafetensorsFile(bytes("1234567")); }), "the file has 7 bytes, fewer than the 8"));
-  std::string huge = file_of(one, 24);
+  std::string huge = safetensors_file(one, 24);
   huge[4] = 1;
   CHECK(has(message([&] { SafetensorsFile(bytes(huge)); }), "is above the limit of 100000000"));
-  CHECK(has(message([&] { SafetensorsFile(bytes(file_of(one, 0).substr(0, 40))); }),
+  CHECK(has(message([&] { SafetensorsFile(bytes(safetensors_file(one, 0).substr(0, 40))); }),
             "only 32 follow: the file is truncated"));
-  CHECK(has(refusal(one, 23), "the tensors need 24 bytes of data, but 23 follow the header: the file is truncated"));
-  CHECK(has(refusal(one, 25), "the file is too long"));
-  CHECK(has(refusal(" " + one, 24), "does not begin with '{'"));
-  CHECK(has(refusal(one + "x", 24), "parse error"));
-  CHECK(has(refusal("{\"\xff\":1}", 0), "test-file: safetensors header: parse error"));
-  CHECK(has(refusal("{\"W\":1}", 0), "'W' is not described by an object"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F32","shape":[2,3]}})", 24), "'W' has no data_offsets"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F31","shape":[2,3],"data_offsets":[0,24]}})", 24), "the dtype 'F31' is unknown"));
-  CHECK(has(refusal(R"({"W":{"dtype":32,"shape":[2,3],"data_offsets":[0,24]}})", 24), "dtype is no string"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F32","shape":[2,-3],"data_offsets":[0,24]}})", 24),
+  CHECK(has(header_refusal(one, 23),
+            "the tensors need 24 bytes of data, but 23 follow the header: the file is truncated"));
+  CHECK(has(header_refusal(one, 25), "the file is too long"));
+  CHECK(has(header_refusal(" " + one, 24), "does not begin with '{'"));
+  CHECK(has(header_refusal(one + "x", 24), "parse error"));
+  CHECK(has(header_refusal("{\"\xff\":1}", 0), "test-file: safetensors header: parse error"));
+  CHECK(has(header_refusal("{\"W\":1}", 0), "'W' is not described by an object"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F32","shape":[2,3]}})", 24), "'W' has no data_offsets"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F31","shape":[2,3],"data_offsets":[0,24]}})", 24),
+            "the dtype 'F31' is unknown"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":32,"shape":[2,3],"data_offsets":[0,24]}})", 24), "dtype is no string"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F32","shape":[2,-3],"data_offsets":[0,24]}})", 24),
             "shape holds '-3', which is no size"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F32","shape":[2,3.0],"data_offsets":[0,24]}})", 24), "which is no size"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F32","shape":6,"data_offsets":[0,24]}})", 24), "shape is no list"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F32","shape":[2,3],"data_offsets":[0]}})", 24), "data_offsets has 1 numbers"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F32","shape":[2,3],"data_offsets":[0,20]}})", 20),
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F32","shape":[2,3.0],"data_offsets":[0,24]}})", 24), "which is no size"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F32","shape":6,"data_offsets":[0,24]}})", 24), "shape is no list"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F32","shape":[2,3],"data_offsets":[0]}})", 24),
+            "data_offsets has 1 numbers"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F32","shape":[2,3],"data_offsets":[0,20]}})", 20),
             "tensor 'W': the shape (2, 3) of F32 needs 24 bytes, but data_offsets are [0, 20]"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F32","shape":[2,3],"data_offsets":[24,0]}})", 24), "data_offsets are [24, 0]"));
-  CHECK(has(
-      refusal(R"({"W":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904],"data_offsets":[0,24]}})", 24),
-      "does not fit in 63 bits"));
-  CHECK(has(refusal(R"({"W":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}})", 1), "no whole number of bytes"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F32","shape":[2,3],"data_offsets":[24,0]}})", 24),
+            "data_offsets are [24, 0]"));
+  CHECK(has(header_refusal(
+                R"({"W":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904],"data_offsets":[0,24]}})", 24),
+            "does not fit in 63 bits"));
+  CHECK(has(header_refusal(R"({"W":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}})", 1), "no whole number of bytes"));
   const std::string a = R"({"A":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},)";
-  CHECK(has(refusal(a + R"("B":{"dtype":"U8","shape":[2],"data_offsets":[3,5]}})", 5),
+  CHECK(has(header_refusal(a + R"("B":{"dtype":"U8","shape":[2],"data_offsets":[3,5]}})", 5),
             "tensor 'B' begins at 3, but the one before ends at 2: there is a hole"));
-  CHECK(has(refusal(a + R"("B":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", 3), "there is an overlap"));
-  CHECK(has(refusal(a + R"("A":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})", 4), "the key 'A' is given twice"));
-  CHECK(has(refusal(R"({"__metadata__":{"x":1}})", 0), "__metadata__: the value of 'x' is no string"));
-  CHECK(has(refusal(R"({"__metadata__":[]})", 0), "__metadata__ is no object"));
-  CHECK(has(refusal("{\"a\":" + std::string(1000, '['), 0), "nested more than 32 deep"));
+  CHECK(has(header_refusal(a + R"("B":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", 3), "there is an overlap"));
+  CHECK(has(header_refusal(a + R"("A":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})", 4),
+            "the key 'A' is given twice"));
+  CHECK(has(header_refusal(R"({"__metadata__":{"x":1}})", 0), "__metadata__: the value of 'x' is no string"));
+  CHECK(has(header_refusal(R"({"__metadata__":[]})", 0), "__metadata__ is no object"));
+  CHECK(has(header_refusal("{\"a\":" + std::string(1000, '['), 0), "nested more than 32 deep"));
 }
 
 TEST_CASE("safetensors: the writer sorts, pads and is read back") {
@@ -183,7 +188,7 @@ TEST_CASE("half types: every value survives, and rounding is to nearest, ties to
     const auto pattern = static_cast<std::uint16_t>(bits);
     for (const bool brain : {false, true}) {
       const float value = brain ? bfloat16_to_float(pattern) : float16_to_float(pattern);
-      const std::uint16_t back = round_to_half(static_cast<double>(value), brain ? bfloat16 : float16);
+      const std::uint16_t back = round_to_half(static_cast<double>(value), brain ? bfloat16_format : float16_format);
       const bool same =
           std::isnan(value) ? std::isnan(brain ? bfloat16_to_float(back) : float16_to_float(back)) : back == pattern;
       if (!same) FAIL("bits " << bits << " become " << back);
@@ -192,13 +197,13 @@ TEST_CASE("half types: every value survives, and rounding is to nearest, ties to
   CHECK(float16_to_float(0x0001) == 0x1p-24f);
   CHECK(float16_to_float(0x3c00) == 1);
   CHECK(float16_to_float(0xfbff) == -65504);
-  CHECK(round_to_half(1 + 0x1p-11, float16) == 0x3c00);
-  CHECK(round_to_half(1 + 0x1p-11 + 0x1p-40, float16) == 0x3c01);
-  CHECK(round_to_half(1 + 3 * 0x1p-11, float16) == 0x3c02);
-  CHECK(round_to_half(0x1p-25, float16) == 0);
-  CHECK(round_to_half(0x1.8p-25, float16) == 1);
-  CHECK(round_to_half(-1e-300, float16) == 0x8000);
-  CHECK(round_to_half(1 + 0x1p-8, bfloat16) == 0x3f80);
-  CHECK(round_to_half(1 + 0x1p-8 + 0x1p-50, bfloat16) == 0x3f81);
-  CHECK(round_to_half(1e300, bfloat16) == 0x7f80);
+  CHECK(round_to_half(1 + 0x1p-11, float16_format) == 0x3c00);
+  CHECK(round_to_half(1 + 0x1p-11 + 0x1p-40, float16_format) == 0x3c01);
+  CHECK(round_to_half(1 + 3 * 0x1p-11, float16_format) == 0x3c02);
+  CHECK(round_to_half(0x1p-25, float16_format) == 0);
+  CHECK(round_to_half(0x1.8p-25, float16_format) == 1);
+  CHECK(round_to_half(-1e-300, float16_format) == 0x8000);
+  CHECK(round_to_half(1 + 0x1p-8, bfloat16_format) == 0x3f80);
+  CHECK(round_to_half(1 + 0x1p-8 + 0x1p-50, bfloat16_format) == 0x3f81);
+  CHECK(round_to_half(1e300, bfloat16_format) == 0x7f80);
 }

@@ -8,34 +8,34 @@ using namespace nn_check;
 
 namespace {
 
-const std::vector<std::int32_t> classes{2, 0, 3, 1, 1, 2, 0};
-const Index batch = static_cast<Index>(classes.size());
+const std::vector<std::int32_t> true_classes{2, 0, 3, 1, 1, 2, 0};
+const Index sample_count = static_cast<Index>(true_classes.size());
 
 /// The loss, computed here from its definition: mean of logsumexp(logits) - logit of the class.
 double loss(const Mlp<double>& mlp, const LoraAdapter<double>* adapter, const Matrix<double>& X) {
   const Matrix<double> z = to_host<double>(logits<double>(mlp, adapter, X));
   double total = 0;
-  for (Index i = 0; i < batch; ++i) {
+  for (Index i = 0; i < sample_count; ++i) {
     double sum = 0;
     for (Index c = 0; c < z.cols(); ++c) sum += std::exp(z(i, c));
-    total += std::log(sum) - z(i, classes[static_cast<std::size_t>(i)]);
+    total += std::log(sum) - z(i, true_classes[static_cast<std::size_t>(i)]);
   }
-  return total / static_cast<double>(batch);
+  return total / static_cast<double>(sample_count);
 }
 
 /// A step of SGD with rate 1: parameters lose their gradient.
 double sgd_step(TrainingStep<double>& step, const Matrix<double>& X) {
   const TrainingPrimitives<double>& device = check::device().training<double>();
-  copy<double>(X, step.inputs(batch));
+  copy<double>(X, step.inputs(sample_count));
   const std::array start{TrainingClock{}};
   std::array<double, 1> value{};
-  const Buffer<std::int32_t> labels(std::span<const std::int32_t>(classes), check::device());
+  const Buffer<std::int32_t> labels(std::span<const std::int32_t>(true_classes), check::device());
   const Buffer<TrainingClock> clock(std::span<const TrainingClock>(start), check::device());
   Buffer<double> losses(1, check::device());
   const Optimizer descent{.rule = UpdateRule::sgd, .lr = 1};
-  const MatrixView<const double> z = step.forward(batch, descent, clock.data());
-  device.softmax_cross_entropy(z, labels.data(), step.logit_gradient(batch), losses.data(), 1, clock.data());
-  step.backward(batch, descent, clock.data());
+  const MatrixView<const double> z = step.forward(sample_count, descent, clock.data());
+  device.softmax_cross_entropy(z, labels.data(), step.logit_gradient(sample_count), losses.data(), 1, clock.data());
+  step.backward(sample_count, descent, clock.data());
   losses.download(value);
   return value[0];
 }
@@ -62,9 +62,9 @@ void check_gradient(MatrixView<double> p, const Matrix<double>& after, Loss&& at
 }  // namespace
 
 TEST_CASE("gradients of every layer, and the loss, agree with finite differences") {
-  const Matrix<double> X = samples<double>(batch, 9);
+  const Matrix<double> X = samples<double>(sample_count, 9);
   Mlp<double> before = network<double>({9, 21, 70, 4}), after = before.clone();
-  FullStep<double> step(after, batch, UpdateRule::sgd);
+  FullStep<double> step(after, sample_count, UpdateRule::sgd);
   CHECK(sgd_step(step, X) == doctest::Approx(loss(before, nullptr, X)).epsilon(1e-13));
   for (std::size_t l = 0; l < 3; ++l) {
     CAPTURE(l);
@@ -76,7 +76,7 @@ TEST_CASE("gradients of every layer, and the loss, agree with finite differences
 }
 
 TEST_CASE("gradients of adapters agree with finite differences") {
-  const Matrix<double> X = samples<double>(batch, 9);
+  const Matrix<double> X = samples<double>(sample_count, 9);
   const Mlp<double> base = network<double>({9, 21, 70, 4});
   const std::vector<std::vector<std::string>> subsets{{}, {"linear2"}, {"linear1", "linear3"}};
   for (const LoraInit init : {LoraInit::gaussian, LoraInit::kaiming, LoraInit::pissa})
@@ -87,7 +87,7 @@ TEST_CASE("gradients of adapters agree with finite differences") {
       for (LoraAdapter<double>* each : {&before, &after})  // B = 0 would leave A without a gradient
         for (LoraLayer<double>& layer : each->layers())
           if (init != LoraInit::pissa) fill_normal<double>(layer.B, 6, static_cast<std::uint64_t>(layer.layer));
-      LoraStep<double> step(base, after, batch, UpdateRule::sgd);
+      LoraStep<double> step(base, after, sample_count, UpdateRule::sgd);
       CHECK(sgd_step(step, X) == doctest::Approx(loss(base, &before, X)).epsilon(1e-12));
       for (std::size_t i = 0; i < before.layers().size(); ++i) {
         LoraLayer<double>&old = before.layers()[i], &now = after.layers()[i];

@@ -11,11 +11,11 @@ namespace {
 
 /// One layer with all that its way back touches, in T and, computed entry by entry, in double.
 template <Real T>
-struct Case {
+struct LayerCase {
   Index batch, out, in, rank;
   Matrix<T> X, W, b, H, B, dY, dH, A, Y, dX, mW, vW, mb, vb;
 
-  Case(Index batch_, Index out_, Index in_, Index rank_)
+  LayerCase(Index batch_, Index out_, Index in_, Index rank_)
       : batch(batch_),
         out(out_),
         in(in_),
@@ -41,7 +41,7 @@ struct Case {
     }
   }
   /// The same on the host.
-  explicit Case(const Case& c)
+  explicit LayerCase(const LayerCase& c)
       : batch(c.batch),
         out(c.out),
         in(c.in),
@@ -73,7 +73,7 @@ struct Case {
 /// A clock at `step`, and scratch memory for a layer, on the device.
 template <Real T>
 struct Aside {
-  Aside(std::int64_t step, const Case<T>& c)
+  Aside(std::int64_t step, const LayerCase<T>& c)
       : clock(1, check::device()),
         scratch(check::device().training<T>().scratch_size(c.batch, c.out, c.in), check::device()) {
     clock.upload(std::array{TrainingClock{step, 0}});
@@ -102,12 +102,12 @@ Matrix<T> in_columns(const Matrix<T>& W) {
 }
 
 template <Real T>
-double forward_error(Case<T>& there, Activation f, bool by_columns = false) {
+double forward_error(LayerCase<T>& there, Activation f, bool by_columns = false) {
   const TrainingPrimitives<T>& device = check::device().training<T>();
   const Matrix<T> columns = in_columns(there.W);
-  device.linear_forward(T(0.5), there.X, by_columns ? columns.view() : there.W.view(), Case<T>::column(there.b),
+  device.linear_forward(T(0.5), there.X, by_columns ? columns.view() : there.W.view(), LayerCase<T>::column(there.b),
                         there.H, there.B, f, there.Y);
-  const Case<T> c(there);
+  const LayerCase<T> c(there);
   double worst = 0;
   for (Index i = 0; i < c.batch; ++i)
     for (Index o = 0; o < c.out; ++o) {
@@ -137,8 +137,9 @@ struct Adam {
 
 /// The largest errors of dX and of W, m, v, b after linear_backward, relative to the sizes of their terms.
 template <Real T>
-double backward_error(Case<T>& there, const Optimizer& optimizer, bool trained, bool wanted, bool by_columns = false) {
-  const Case<T> before(there);
+double backward_error(LayerCase<T>& there, const Optimizer& optimizer, bool trained, bool wanted,
+                      bool by_columns = false) {
+  const LayerCase<T> before(there);
   const Matrix<T>&W = before.W, &m = before.mW, &v = before.vW, &b = before.b, &mb = before.mb, &vb = before.vb;
   Aside<T> aside(4, there);
   const std::array<Matrix<T>*, 3> by_rows{&there.W, &there.mW, &there.vW};
@@ -150,7 +151,7 @@ double backward_error(Case<T>& there, const Optimizer& optimizer, bool trained, 
       layer.weight = {columns[0], columns[1], columns[2]};
     else
       layer.weight = {there.W, there.mW, there.vW};
-    layer.bias = {Case<T>::column(there.b), Case<T>::column(there.mb), Case<T>::column(there.vb)};
+    layer.bias = {LayerCase<T>::column(there.b), LayerCase<T>::column(there.mb), LayerCase<T>::column(there.vb)};
   }
   if (there.rank > 0) {
     layer.dH = there.dH;
@@ -159,7 +160,7 @@ double backward_error(Case<T>& there, const Optimizer& optimizer, bool trained, 
   if (wanted) layer.dX = there.dX;
   check::device().training<T>().linear_backward(layer, optimizer, aside.clock.data(), aside.all());
   for (std::size_t i = 0; by_columns && i < by_rows.size(); ++i) copy<T>(columns[i], *by_rows[i]);
-  const Case<T> c(there);
+  const LayerCase<T> c(there);
 
   double worst = 0;
   const double count = static_cast<double>(c.batch + c.out + c.rank);
@@ -205,7 +206,7 @@ TEST_CASE_TEMPLATE("a linear layer's way forward agrees with the sums entry by e
         CAPTURE(batch);
         CAPTURE(out);
         CAPTURE(in);
-        Case<T> layer(batch, out, in, rank);
+        LayerCase<T> layer(batch, out, in, rank);
         CHECK(forward_error(layer, f) < 20 * eps * std::sqrt(static_cast<double>(in)));
       }
   });
@@ -222,7 +223,7 @@ TEST_CASE_TEMPLATE("a linear layer's way back agrees with the sums entry by entr
           CAPTURE(in);
           CAPTURE(trained);
           CAPTURE(wanted);
-          Case<T> layer(batch, out, in, rank);
+          LayerCase<T> layer(batch, out, in, rank);
           CHECK(backward_error(layer, {.rule = rule, .lr = 0.1}, trained, wanted) < 50 * eps);
         }
   });
@@ -238,7 +239,7 @@ TEST_CASE_TEMPLATE("zeros that ReLU has made, and weights by columns, change no 
         CAPTURE(out);
         CAPTURE(in);
         CAPTURE(by_columns);
-        Case<T> layer(batch, out, in, rank);
+        LayerCase<T> layer(batch, out, in, rank);
         drop_half<T>(layer.X);
         drop_half<T>(layer.dY);
         CHECK(forward_error(layer, Activation::relu, by_columns) < 20 * eps * std::sqrt(static_cast<double>(in)));
@@ -252,7 +253,7 @@ TEST_CASE_TEMPLATE("zeros that ReLU has made, and weights by columns, change no 
 
 TEST_CASE("moments in another order than their weights are refused") {
   if (!check::device().training<float>().gains_by_columns(1, 1000)) return;
-  Case<float> layer(10, 70, 40, 0);
+  LayerCase<float> layer(10, 70, 40, 0);
   Matrix<float> columns = in_columns(layer.W);
   Aside<float> aside(0, layer);
   const LinearBackward<float> back{.dY = layer.dY, .X = layer.X, .W = columns, .weight = {columns, layer.mW, layer.vW}};
@@ -261,7 +262,7 @@ TEST_CASE("moments in another order than their weights are refused") {
 }
 
 TEST_CASE("a gradient that is not a number is not skipped") {
-  Case<float> layer(10, 70, 40, 0);
+  LayerCase<float> layer(10, 70, 40, 0);
   fill<float>(layer.dY, 0);
   check::set_entry<float>(layer.dY, 3, 65, std::numeric_limits<float>::quiet_NaN());
   fill<float>(layer.X, 1);
@@ -281,11 +282,11 @@ TEST_CASE("batches give the same bits with any number of threads") {
     std::vector<std::vector<float>> results;
     for (const int count : {1, 2, 3, 7}) {
       const Threads threads(count);
-      Case<float> layer(batch, out, in, 1);
+      LayerCase<float> layer(batch, out, in, 1);
       forward_error(layer, Activation::relu);
       backward_error(layer, {}, true, true);
       if (check::device().training<float>().gains_by_columns(1, 1000)) backward_error(layer, {}, true, true, true);
-      const Case<float> here(layer);
+      const LayerCase<float> here(layer);
       std::vector<float> all;
       for (const Matrix<float>* each : {&here.Y, &here.dX, &here.W, &here.mW, &here.vW, &here.b})
         for (Index i = 0; i < each->rows(); ++i)
@@ -299,7 +300,7 @@ TEST_CASE("batches give the same bits with any number of threads") {
 TEST_CASE("Adam copes with moments that are zero, tiny and huge") {
   const TrainingPrimitives<float>& device = check::device().training<float>();
   for (const float g : {0.0F, 1e-25F, 1e-12F, 1.0F, 1e10F}) {
-    Case<float> layer(1, 1, 40, 0);
+    LayerCase<float> layer(1, 1, 40, 0);
     fill<float>(layer.mW, 0);
     fill<float>(layer.vW, 0);
     fill<float>(layer.X, 1);
@@ -317,7 +318,7 @@ TEST_CASE("moments that have died away are zero, not subnormal") {
   const TrainingPrimitives<float>& device = check::device().training<float>();
   const float subnormal = std::numeric_limits<float>::denorm_min() * 1000;
   for (const Index batch : {Index{1}, HostTraining<float>::small_batch + 1}) {
-    Case<float> layer(batch, 20, 40, 0);
+    LayerCase<float> layer(batch, 20, 40, 0);
     fill<float>(layer.mW, subnormal);
     fill<float>(layer.vW, subnormal);
     fill<float>(layer.dY, 0);

@@ -8,13 +8,6 @@ using namespace nn_check;
 
 namespace {
 
-LoraAdapter<float> trained(const Mlp<float>& base, const LoraOptions& options) {
-  RandomSource random(RandomKind::philox, 4);
-  LoraAdapter<float> adapter(base, options, random);
-  train_adapter(base, adapter, dataset(), random, {.limit = 15});
-  return adapter;
-}
-
 void change(const std::string& path, const std::string& key, const nlohmann::json& value) {
   auto json = nlohmann::json::parse(io_test::contents(path));
   json[key] = value;
@@ -29,8 +22,8 @@ TEST_CASE("an adapter folder read back gives the same outputs") {
   for (const LoraInit init : {LoraInit::gaussian, LoraInit::kaiming, LoraInit::pissa})
     for (const LoraScaling scaling : {LoraScaling::standard, LoraScaling::rank_stabilized}) {
       TemporaryFolder folder;
-      const LoraAdapter<float> adapter =
-          trained(base, {.rank = 2, .alpha = 3, .scaling = scaling, .init = init, .layers = {"linear1", "linear3"}});
+      const LoraAdapter<float> adapter = trained_adapter(
+          base, {.rank = 2, .alpha = 3, .scaling = scaling, .init = init, .layers = {"linear1", "linear3"}});
       save_adapter(folder / "new/adapter", adapter, "base.safetensors");
       const LoraAdapter<float> back = load_adapter<float>(folder / "new/adapter", base);
       CHECK(back.base_digest() == base.digest());
@@ -47,7 +40,8 @@ TEST_CASE("an adapter folder read back gives the same outputs") {
 TEST_CASE("adapter folders have PEFT's names, shapes and keys") {
   TemporaryFolder folder;
   const Mlp<float> base = network({25, 40, 30, 4});
-  save_adapter(folder.path.string(), trained(base, {.rank = 2, .alpha = 3, .scaling = LoraScaling::rank_stabilized}));
+  save_adapter(folder.path.string(),
+               trained_adapter(base, {.rank = 2, .alpha = 3, .scaling = LoraScaling::rank_stabilized}));
   const SafetensorsFile file = SafetensorsFile::open(folder / "adapter_model.safetensors");
   CHECK(file.tensors().size() == 6);
   CHECK(file.tensor("base_model.model.linear2.lora_A.weight").shape == std::vector<Index>{2, 40});
@@ -67,7 +61,7 @@ TEST_CASE("adapter folders have PEFT's names, shapes and keys") {
 TEST_CASE("rank and alpha patterns are followed") {
   TemporaryFolder folder;
   const Mlp<float> base = network({25, 40, 30, 4});
-  const LoraAdapter<float> adapter = trained(base, {.rank = 2, .alpha = 3});
+  const LoraAdapter<float> adapter = trained_adapter(base, {.rank = 2, .alpha = 3});
   save_adapter(folder.path.string(), adapter);
   change(folder / "adapter_config.json", "alpha_pattern", {{"^linear2", 12}});
   const LoraAdapter<float> back = load_adapter<float>(folder.path.string(), base);
@@ -84,7 +78,7 @@ TEST_CASE("bad adapter folders are refused by name") {
   const Mlp<float> base = network({25, 40, 30, 4});
   const std::string at = folder.path.string(), config = folder / "adapter_config.json",
                     tensors = folder / "adapter_model.safetensors";
-  const auto fresh = [&] { save_adapter(at, trained(base, {.rank = 2})); };
+  const auto fresh = [&] { save_adapter(at, trained_adapter(base, {.rank = 2})); };
   const auto refused = [&] { return message<Error>([&] { load_adapter<float>(at, base); }); };
   CHECK(has(message<Error>([&] { load_adapter<float>(folder / "none", base); }), "no such folder"));
   CHECK(has(refused(), "adapter_config.json"));

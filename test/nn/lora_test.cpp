@@ -8,13 +8,6 @@ namespace {
 
 std::shared_ptr<const Mlp<float>> shared_base() { return std::make_shared<const Mlp<float>>(network({25, 40, 30, 4})); }
 
-LoraAdapter<float> trained(const Mlp<float>& base, LoraOptions options, std::uint64_t seed = 4) {
-  RandomSource random(RandomKind::philox, seed);
-  LoraAdapter<float> adapter(base, options, random);
-  train_adapter(base, adapter, dataset(), random, {.limit = 15});
-  return adapter;
-}
-
 /// W·x with W' = W + s·B·A formed in double.
 Mlp<double> dense(const Mlp<float>& base, const LoraAdapter<float>& adapter) {
   Mlp<double> mlp(base.sizes());
@@ -56,7 +49,8 @@ TEST_CASE("an adapter computes with W + s·B·A, for every initialization and sc
   const Matrix<float> X = samples<float>(33, 25);
   for (const LoraInit init : {LoraInit::gaussian, LoraInit::kaiming, LoraInit::pissa})
     for (const LoraScaling scaling : {LoraScaling::standard, LoraScaling::rank_stabilized}) {
-      const LoraAdapter<float> adapter = trained(*base, {.rank = 3, .alpha = 2, .scaling = scaling, .init = init});
+      const LoraAdapter<float> adapter =
+          trained_adapter(*base, {.rank = 3, .alpha = 2, .scaling = scaling, .init = init});
       CHECK(adapter.scale() == doctest::Approx(scaling == LoraScaling::standard ? 2.0 / 3 : 2 / std::sqrt(3.0)));
       const Matrix<double> expected = logits<double>(dense(*base, adapter), widened(X));
       const Matrix<float> found = logits<float>(*base, &adapter, X);
@@ -96,8 +90,9 @@ TEST_CASE("several adapters over one base: switched, off to the bit, the base un
   const auto base = shared_base();
   const std::string digest = base->digest();
   const Matrix<float> X = samples<float>(12, 25), plain = logits<float>(*base, X);
-  const auto one = std::make_shared<const LoraAdapter<float>>(trained(*base, {.rank = 1}, 1));
-  const auto two = std::make_shared<const LoraAdapter<float>>(trained(*base, {.rank = 2, .layers = {"linear2"}}, 2));
+  const auto one = std::make_shared<const LoraAdapter<float>>(trained_adapter(*base, {.rank = 1}, 1));
+  const auto two =
+      std::make_shared<const LoraAdapter<float>>(trained_adapter(*base, {.rank = 2, .layers = {"linear2"}}, 2));
   AdaptedMlp<float> mlp(base);
   mlp.add("one", one);
   mlp.add("two", two);
@@ -121,7 +116,7 @@ TEST_CASE("merged equals the adapter within rounding, taken out again the weight
   const auto base = shared_base();
   const Matrix<float> X = samples<float>(12, 25);
   for (const LoraInit init : {LoraInit::gaussian, LoraInit::pissa}) {
-    const LoraAdapter<float> adapter = trained(*base, {.rank = 2, .init = init});
+    const LoraAdapter<float> adapter = trained_adapter(*base, {.rank = 2, .init = init});
     Mlp<float> merged = base->clone();
     merge(merged, adapter);
     const Matrix<float> expected = logits<float>(*base, &adapter, X);
@@ -137,7 +132,7 @@ TEST_CASE("an adapter for another base or shape is refused, and impossible wishe
   const auto base = shared_base();
   const Mlp<float> same_shape = network({25, 40, 30, 4}, 99), other_shape = network({25, 41, 30, 4}),
                    shallow = network({25, 40, 4});
-  LoraAdapter<float> adapter = trained(*base, {.rank = 2});
+  LoraAdapter<float> adapter = trained_adapter(*base, {.rank = 2});
   RandomSource random(RandomKind::philox, 1);
   CHECK(has(message<Error>([&] { adapter.check_base(same_shape); }), "another base"));
   CHECK(has(message<Error>([&] { adapter.check_base(other_shape); }), "40 x 25, the network's is 41 x 25"));
@@ -147,7 +142,7 @@ TEST_CASE("an adapter for another base or shape is refused, and impossible wishe
   CHECK_THROWS_AS(merge(wrong, adapter), Error);
   CHECK(wrong.digest() == same_shape.digest());
   AdaptedMlp<float> mlp(std::make_shared<const Mlp<float>>(same_shape.clone()));
-  CHECK_THROWS_AS(mlp.add("wrong", std::make_shared<const LoraAdapter<float>>(trained(*base, {}))), Error);
+  CHECK_THROWS_AS(mlp.add("wrong", std::make_shared<const LoraAdapter<float>>(trained_adapter(*base, {}))), Error);
 
   const auto refused = [&](const LoraOptions& options) {
     return message<std::invalid_argument>([&] { LoraAdapter<float>(*base, options, random); });

@@ -6,6 +6,7 @@
 #include <lowrank/core/random.hpp>
 #include <lowrank/nn/dataset.hpp>
 #include <lowrank/nn/evaluate.hpp>
+#include <lowrank/nn/lora.hpp>
 #include <lowrank/nn/storage.hpp>
 #include <lowrank/nn/trainer.hpp>
 #include <memory>
@@ -85,6 +86,14 @@ Matrix<T> samples(Index count, Index features, std::uint64_t seed = 3) {
   Matrix<T> X(count, features, Order::row_major);
   fill_normal<T>(X, seed, 1);
   return X;
+}
+
+/// Adapters after 15 steps on dataset().
+inline LoraAdapter<float> trained_adapter(const Mlp<float>& base, const LoraOptions& options, std::uint64_t seed = 4) {
+  RandomSource random(RandomKind::philox, seed);
+  LoraAdapter<float> adapter(base, options, random);
+  train_adapter(base, adapter, dataset(), random, {.limit = 15});
+  return adapter;
 }
 
 }  // namespace nn_check

@@ -7,7 +7,7 @@ using namespace nn_check;
 
 namespace {
 
-const nlohmann::json& reference() {
+const nlohmann::json& torch_run() {
   static const nlohmann::json data = nlohmann::json::parse(std::ifstream(TEST_DATA_FOLDER "/torch_training.json"));
   return data;
 }
@@ -22,7 +22,7 @@ TEST_CASE("initial weights are torch's to the bit") {
   initialize(mlp, random);
   for (const Linear<float>& layer : mlp.layers())
     for (const auto& [ending, tensor] : {std::pair(".weight", &layer.weight), {".bias", &layer.bias}}) {
-      const auto& expected = reference()["init"][layer.name + ending];
+      const auto& expected = torch_run()["init"][layer.name + ending];
       CAPTURE(layer.name);
       for (std::size_t i = 0; i < 4; ++i)
         CHECK((*tensor)(tensor->cols() == 1 ? static_cast<Index>(i) : 0,
@@ -38,7 +38,7 @@ TEST_CASE("initial weights are torch's to the bit") {
       CHECK(squares == doctest::Approx(expected["sumsq"].get<double>()).epsilon(1e-12));
     }
   const std::vector<Index> order = random.epoch_order(60000);
-  for (std::size_t i = 0; i < 30; ++i) CHECK(order[i] == reference()["first_batches"][i / 10][i % 10].get<Index>());
+  for (std::size_t i = 0; i < 30; ++i) CHECK(order[i] == torch_run()["first_batches"][i / 10][i % 10].get<Index>());
 }
 
 TEST_CASE("training follows torch's losses, and LoRA on top of it too") {
@@ -52,7 +52,7 @@ TEST_CASE("training follows torch's losses, and LoRA on top of it too") {
   REQUIRE(losses.values.size() == 50);
   for (std::size_t i = 0; i < 50; ++i) {
     CAPTURE(i);
-    CHECK(relative(losses.values[i], reference()["losses"][i]) < (i < 20 ? 1e-5 : 1e-3));
+    CHECK(relative(losses.values[i], torch_run()["losses"][i]) < (i < 20 ? 1e-5 : 1e-3));
   }
 
   RandomSource again(RandomKind::torch, 0), for_adapter(RandomKind::torch, 0);
@@ -66,7 +66,7 @@ TEST_CASE("training follows torch's losses, and LoRA on top of it too") {
   train_adapter(mlp, adapter, data.only({9}), for_adapter, {.limit = 10, .on_step = adapted.record()});
   for (std::size_t i = 0; i < 10; ++i) {
     CAPTURE(i);
-    CHECK(relative(adapted.values[i], reference()["lora"]["losses"][i]) < 1e-4);
+    CHECK(relative(adapted.values[i], torch_run()["lora"]["losses"][i]) < 1e-4);
   }
   CHECK(mlp.digest() == digest);
 }

@@ -6,7 +6,7 @@ using namespace nn_check;
 
 namespace {
 
-std::vector<double> run(Index batch, int thread_count, Index report_every = 1) {
+std::vector<double> losses_of(Index batch, int thread_count, Index report_every = 1) {
   const Threads threads(thread_count);
   RandomSource random(RandomKind::philox, 2);
   Mlp<float> mlp({25, 200, 150, 4}, check::device());
@@ -43,13 +43,13 @@ TEST_CASE("training learns, and reports each step in order") {
 }
 
 TEST_CASE("the same seed gives the same losses to the bit, whatever the threads") {
-  const std::vector<double> small = run(10, 1);
-  CHECK(run(10, 2) == small);
-  CHECK(run(10, 5) == small);
-  CHECK(run(10, 2, 7) == small);  // losses read in blocks
-  const std::vector<double> large = run(150, 1);
-  CHECK(run(150, 2) == large);
-  CHECK(run(150, 3) == large);
+  const std::vector<double> small = losses_of(10, 1);
+  CHECK(losses_of(10, 2) == small);
+  CHECK(losses_of(10, 5) == small);
+  CHECK(losses_of(10, 2, 7) == small);  // losses read in blocks
+  const std::vector<double> large = losses_of(150, 1);
+  CHECK(losses_of(150, 2) == large);
+  CHECK(losses_of(150, 3) == large);
 }
 
 TEST_CASE("steps that are handed to the device as a recording make the same losses to the bit") {

@@ -10,24 +10,25 @@ using namespace nn_check;
 
 namespace {
 
-constexpr Index batch = 10, in = 53, out = 75;
+constexpr Index batch_size = 10, inputs = 53, outputs = 75;
 
-bool waits() { return check::device().training<float>().gains_by_waiting(batch); }
+bool waits() { return check::device().training<float>().gains_by_waiting(batch_size); }
 
 /// A layer by columns in training, whose inputs come from ReLU.
 template <Real T>
 struct Layer {
-  Matrix<T> W = columns(2), m = columns(3), v = columns(4), X = rows(in), dY = rows(out), Y = rows(out), dX = rows(in);
-  std::vector<std::int64_t> owed_since = std::vector<std::int64_t>(in, -1);
+  Matrix<T> W = columns(2), m = columns(3), v = columns(4), X = rows(inputs), dY = rows(outputs), Y = rows(outputs),
+            dX = rows(inputs);
+  std::vector<std::int64_t> owed_since = std::vector<std::int64_t>(inputs, -1);
   TrainingClock clock{};
 
   static Matrix<T> columns(std::uint64_t seed) {
-    Matrix<T> made = padded_columns<T>(out, in, host_device());
+    Matrix<T> made = padded_columns<T>(outputs, inputs, host_device());
     fill_normal<T>(made, seed, 2);
     if (seed != 2) fill<T>(made, 0);
     return made;
   }
-  static Matrix<T> rows(Index cols) { return padded_rows<T>(batch, cols, host_device()); }
+  static Matrix<T> rows(Index cols) { return padded_rows<T>(batch_size, cols, host_device()); }
 
   Owing<T> owing() { return {{W, m, v}, owed_since.data()}; }
 
@@ -35,8 +36,8 @@ struct Layer {
     const TrainingPrimitives<T>& device = host_device().training<T>();
     fill_normal<T>(dY, 5, static_cast<std::uint64_t>(clock.step));
     fill_normal<T>(X, 6, static_cast<std::uint64_t>(clock.step));
-    for (Index j = 0; j < in; ++j)
-      for (Index i = 0; i < batch; ++i) {
+    for (Index j = 0; j < inputs; ++j)
+      for (Index i = 0; i < batch_size; ++i) {
         T& x = X(i, j);
         // Column 0 is never used, 1 in the first step only, 2 in each, the others in about one of j.
         const bool used = j == 1 ? clock.step == 0 : j > 0 && (j == 2 || clock.step * 7 % j == 3);
@@ -49,7 +50,7 @@ struct Layer {
     device.linear_backward(
         {.dY = dY, .X = X, .W = W, .weight = {W, m, v}, .dX = dX, .owed_since = waiting ? owed_since.data() : nullptr},
         optimizer, &clock, {});
-    device.advance(&clock, batch);
+    device.advance(&clock, batch_size);
   }
 };
 
@@ -82,7 +83,7 @@ TEST_CASE_TEMPLATE("updates that wait are made to the bit as if they had not wai
         }
       }
       if (optimizer.rule == UpdateRule::adam) {
-        CHECK(owing > 300 * in / 2);
+        CHECK(owing > 300 * inputs / 2);
         CHECK(longest == 64);
         CHECK_FALSE(same(waiting.W, prompt.W));
       }
@@ -108,7 +109,7 @@ TEST_CASE("what cannot wait, or has waited too long, is refused") {
   CHECK(has(message<std::invalid_argument>([&] { device.catch_up(layer.owing(), {}, &layer.clock); }),
             "more steps than they may"));
   layer.clock.step = 1;
-  Matrix<float> by_rows = padded_rows<float>(out, in, host_device());
+  Matrix<float> by_rows = padded_rows<float>(outputs, inputs, host_device());
   const Owing<float> rows{{by_rows, by_rows, by_rows}, layer.owed_since.data()};
   CHECK_THROWS_AS(device.catch_up(rows, {}, &layer.clock), std::invalid_argument);
 }

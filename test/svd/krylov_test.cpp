@@ -15,7 +15,7 @@ using lowrank::SvdMethod;
 namespace {
 
 template <class T>
-Matrix<T> with_values(const std::vector<double>& sigma, Index rows, Index cols, double noise = 0) {
+Matrix<T> with_noise(const std::vector<double>& sigma, Index rows, Index cols, double noise = 0) {
   return check::there(lowrank::generate<T>({.rows = rows, .cols = cols, .sigma = sigma, .noise = noise, .seed = 7}));
 }
 
@@ -46,7 +46,7 @@ TEST_CASE_TEMPLATE("svd krylov: a singular value of greater multiplicity than th
   // 70 ones and a falling tail: a block of 32 columns holds 32 of them.
   std::vector<double> sigma(70, 1.0);
   for (Index i = 0; i < 200; ++i) sigma.push_back(0.3 * std::pow(0.95, static_cast<double>(i)));
-  const Matrix<T> A = with_values<T>(sigma, 420, 330);
+  const Matrix<T> A = with_noise<T>(sigma, 420, 330);
   const Reference<T> reference(A);
   for (const SvdMethod method : {SvdMethod::automatic, SvdMethod::krylov})
     for (const Index rank : {50, 60}) {
@@ -66,7 +66,7 @@ TEST_CASE_TEMPLATE("svd krylov: a plateau that the basis stands still on", T, fl
   // the best one.
   std::vector<double> sigma(60, 1.0);
   for (Index i = 0; i < 440; ++i) sigma.push_back(0.7 * (1 - 0.001 * static_cast<double>(i)));
-  const Matrix<T> A = with_values<T>(sigma, 600, 500);
+  const Matrix<T> A = with_noise<T>(sigma, 600, 500);
   const Reference<T> reference(A);
   const auto svd = lowrank::truncated_svd(A, {.rank = 100}, {.method = SvdMethod::krylov});
   CHECK(svd.converged);
@@ -79,13 +79,13 @@ TEST_CASE_TEMPLATE("svd krylov: a plateau that the basis stands still on", T, fl
 
 TEST_CASE_TEMPLATE("svd krylov: many values that are almost the same, and noise", T, float, double) {
   // The Ritz values stand still while the last of the 100 are not found yet.
-  const Matrix<T> A = with_values<T>(std::vector<double>(100, 1.0), 500, 450, 0.02);
+  const Matrix<T> A = with_noise<T>(std::vector<double>(100, 1.0), 500, 450, 0.02);
   const Reference<T> reference(A);
   check::check_svd<T>(reference, {.rank = 100}, lowrank::truncated_svd(A, {.rank = 100}));
 }
 
 TEST_CASE_TEMPLATE("svd krylov: fewer columns than subspace iteration for the same error", T, float, double) {
-  const Matrix<T> A = with_values<T>(lowrank::spectrum("exp:0.0132", 200), 700, 600, 1e-3);
+  const Matrix<T> A = with_noise<T>(lowrank::spectrum("exp:0.0132", 200), 700, 600, 1e-3);
   const Reference<T> reference(A);
   lowrank::SvdOptions options;
   options.rounded_passes = false;
@@ -98,7 +98,7 @@ TEST_CASE_TEMPLATE("svd krylov: fewer columns than subspace iteration for the sa
 }
 
 TEST_CASE_TEMPLATE("svd krylov: a basis that comes to the end of the space is given up", T, float, double) {
-  const Matrix<T> A = with_values<T>(std::vector<double>(130, 1.0), 150, 130);
+  const Matrix<T> A = with_noise<T>(std::vector<double>(130, 1.0), 150, 130);
   const Reference<T> reference(A);
   lowrank::SvdOptions options;
   options.method = SvdMethod::krylov;
@@ -118,7 +118,7 @@ TEST_CASE_TEMPLATE("svd krylov: residuals from the image of the last block are t
   for (const auto& [spectrum, noise] : families)
     for (const auto& [rows, cols] : {std::pair<Index, Index>{420, 350}, {300, 520}})
       for (const Index products : {8, 9, 100}) {  // the last half-step on either side
-        const Matrix<T> matrix = with_values<T>(lowrank::spectrum(spectrum, 300), rows, cols, noise);
+        const Matrix<T> matrix = with_noise<T>(lowrank::spectrum(spectrum, 300), rows, cols, noise);
         const Counting<T> A(matrix);
         const auto svd =
             lowrank::truncated_svd<T>(A, {.rank = 70}, {.method = SvdMethod::krylov, .max_products = products});
@@ -141,7 +141,7 @@ TEST_CASE_TEMPLATE("svd krylov: residuals from the image of the last block are t
 
 TEST_CASE_TEMPLATE("certificate: what other triplets would gain", T, float, double) {
   const std::vector<double> sigma{8, 4, 2, 1, 0.1};
-  const Matrix<T> A = with_values<T>(sigma, 90, 70);
+  const Matrix<T> A = with_noise<T>(sigma, 90, 70);
   const Reference<T> reference(A);
   const auto all = lowrank::thin_svd<T>(A);
   const lowrank::DenseOperator<T> op(A);

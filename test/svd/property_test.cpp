@@ -2,6 +2,7 @@
 #include "svd_check.hpp"
 
 using check::Family;
+using check::methods;
 using check::Reference;
 using lowrank::Index;
 using lowrank::SvdMethod;
@@ -17,7 +18,6 @@ constexpr int stride = 1;
 
 const std::vector<Truncation> wishes{{.rank = 5},    {.rank = 20},   {.rank = 50},   {.rtol = 0.3},  {.rtol = 1e-1},
                                      {.rtol = 1e-3}, {.rtol = 1e-6}, {.energy = .9}, {.energy = .99}};
-constexpr SvdMethod methods[] = {SvdMethod::automatic, SvdMethod::exact, SvdMethod::randomized, SvdMethod::krylov};
 
 /// Every method for `count` of the wishes, others for each method and matrix, so that all come round.
 template <class T>

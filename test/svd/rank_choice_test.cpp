@@ -16,7 +16,7 @@ using lowrank::RankMethod;
 namespace {
 
 template <class T>
-Matrix<T> with_values(Index m, Index n, std::vector<double> sigma, std::uint64_t seed = 3) {
+Matrix<T> on_host(Index m, Index n, std::vector<double> sigma, std::uint64_t seed = 3) {
   return lowrank::generate<T>({.rows = m, .cols = n, .sigma = std::move(sigma), .seed = seed});
 }
 
@@ -33,7 +33,7 @@ TEST_CASE_TEMPLATE("rank: automatic proves low, half and full rank each by its o
     for (const auto order : {lowrank::Order::col_major, lowrank::Order::row_major})
       for (const Index rank : {1, 20, 160, 300, 599, 600, 640}) {
         if (rank > std::min(m, n)) continue;
-        const auto A = Matrix<T>::copy_of(with_values<T>(m, n, step(std::min(m, n), rank, 0)), order);
+        const auto A = Matrix<T>::copy_of(on_host<T>(m, n, step(std::min(m, n), rank, 0)), order);
         const bool full = rank == std::min(m, n);
         const auto found = matrix_rank(A);
         CAPTURE(m);
@@ -53,7 +53,7 @@ TEST_CASE_TEMPLATE("rank: automatic proves low, half and full rank each by its o
 
 TEST_CASE("rank: a step at 1e-10, and noise, by NumPy's rule and by a relative one") {
   const Index n = 640;
-  const auto A = with_values<double>(n, n, step(n, 320, 1e-10));
+  const auto A = on_host<double>(n, n, step(n, 320, 1e-10));
   const auto all = matrix_rank(A);
   CHECK(all.rank == n);
   CHECK(all.certified);
@@ -75,7 +75,7 @@ TEST_CASE_TEMPLATE("rank: one value near the tolerance is left to the SVD, which
   for (const auto& [last, rank] : {std::pair<double, Index>{3 * tol, n}, {tol / 4, n - 1}, {30 * tol, n}}) {
     std::vector<double> sigma(static_cast<std::size_t>(n), 1.0);
     sigma.back() = last;
-    const auto found = matrix_rank(with_values<T>(n, n, sigma));
+    const auto found = matrix_rank(on_host<T>(n, n, sigma));
     CAPTURE(last / tol);
     CAPTURE(found.reason);
     CHECK(found.rank == rank);
@@ -88,7 +88,7 @@ TEST_CASE_TEMPLATE("rank: one value near the tolerance is left to the SVD, which
 
 TEST_CASE("rank: what grows ill-conditioned is decided as by the SVD") {
   for (const char* spec : {"poly:3", "exp:0.02", "exp:0.05"}) {
-    const auto A = with_values<double>(560, 560, lowrank::spectrum(spec, 560));
+    const auto A = on_host<double>(560, 560, lowrank::spectrum(spec, 560));
     const auto expected = matrix_rank(A, {.method = RankMethod::svd});
     for (const RankMethod method : {RankMethod::automatic, RankMethod::qr}) {
       const auto found = matrix_rank(A, {.method = method});
@@ -119,7 +119,7 @@ TEST_CASE_TEMPLATE("rank: the LU proves nothing that is not so", T, float, doubl
       for (std::uint64_t seed = 0; seed < 3; ++seed) {
         std::vector<double> sigma(static_cast<std::size_t>(n), 1.0);
         sigma.back() = last;
-        const auto A = with_values<T>(n, n, sigma, seed);
+        const auto A = on_host<T>(n, n, sigma, seed);
         const lowrank::RankOptions options{.seed = seed};
         const lowrank::RankInput input{{-1, static_cast<double>(n) * check::eps<T>}, 1, options};
         std::string why;
@@ -144,7 +144,7 @@ TEST_CASE_TEMPLATE("largest_singular_value: σ₁ lies between its bounds, which
     for (const auto& [m, n] : {std::pair<Index, Index>{1, 1}, {5, 3}, {40, 70}, {1100, 1060}})
       for (const double scale : {1.0, std::is_same_v<T, float> ? 1e25 : 1e200, 1e-25}) {
         const Index k = std::min(m, n);
-        const Matrix<T> A = with_values<T>(m, n, lowrank::spectrum(spec, k));
+        const Matrix<T> A = on_host<T>(m, n, lowrank::spectrum(spec, k));
         const auto unscaled = lowrank::as_operator(A);
         const lowrank::ScaledOperator<T> scaled(scale, unscaled);
         const auto found = lowrank::largest_singular_value<T>(scaled, scaled.frobenius_norm().value(), 1);
@@ -159,7 +159,7 @@ TEST_CASE_TEMPLATE("largest_singular_value: σ₁ lies between its bounds, which
         CHECK(found.high <= 10 * scale);
       }
   // An operator that does not know its norm, and one whose iteration settles too soon for the theorem.
-  const Matrix<T> A = with_values<T>(300, 200, step(200, 1, 0));
+  const Matrix<T> A = on_host<T>(300, 200, step(200, 1, 0));
   const auto found = lowrank::largest_singular_value<T>(lowrank::as_operator(A), -1, 1);
   CHECK(check::near(found.low, 1, 1e-5));
   CHECK(found.high >= 1 - 1e-5);
@@ -175,12 +175,12 @@ TEST_CASE_TEMPLATE("rank: a corner proves a rank, or nothing", T, float, double)
     return lowrank::corner_proves_rank<T>(lowrank::DenseOperator<T>(laid.view()), input, order);
   };
   const double rule = static_cast<double>(n) * check::eps<T> / 100;
-  const check::Dense A = check::dense(with_values<T>(n, n, step(n, order, 0)));
+  const check::Dense A = check::dense(on_host<T>(n, n, step(n, order, 0)));
   CHECK(proved(check::Dense::Identity(n, n), rule));
   // Corners of random matrices come close to singular: float cannot tell.
   CHECK(proved(A, rule) == std::is_same_v<T, double>);
   CHECK_FALSE(proved(A, 0.1));
-  CHECK_FALSE(proved(check::dense(with_values<T>(n, n, step(n, order - 1, 0))), rule));
+  CHECK_FALSE(proved(check::dense(on_host<T>(n, n, step(n, order - 1, 0))), rule));
   // No part of a matrix of full rank need have a rank.
   check::Dense anti = check::Dense::Zero(n, n);
   for (Index i = 0; i < n; ++i) anti(i, n - 1 - i) = 1;

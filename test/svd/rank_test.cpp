@@ -12,7 +12,7 @@ using lowrank::RankOptions;
 
 namespace {
 
-constexpr RankMethod methods[] = {RankMethod::automatic, RankMethod::svd, RankMethod::qr, RankMethod::randomized};
+constexpr RankMethod rank_methods[] = {RankMethod::automatic, RankMethod::svd, RankMethod::qr, RankMethod::randomized};
 
 template <class T>
 Matrix<T> with_values(Index m, Index n, std::vector<double> sigma, std::uint64_t seed = 3) {
@@ -24,7 +24,7 @@ Matrix<T> with_values(Index m, Index n, std::vector<double> sigma, std::uint64_t
 TEST_CASE_TEMPLATE("rank: larger matrices of known rank, by every method", T, float, double) {
   for (const auto& [m, n] : {std::pair<Index, Index>{700, 500}, {400, 600}, {500, 500}})
     for (const Index rank : {1, 60, 390})
-      for (const RankMethod method : methods) {
+      for (const RankMethod method : rank_methods) {
         const auto A = check::there(lowrank::generate<T>({.rows = m, .cols = n, .rank = rank, .seed = 2}));
         const auto found = matrix_rank(A, {.method = method});
         CAPTURE(m);
@@ -46,7 +46,7 @@ TEST_CASE_TEMPLATE("rank: full rank, well conditioned and not", T, float, double
     const Index k = std::min(m, n);
     for (const char* spectrum : {"flat", "poly:1", "step:100,1e-3"}) {
       const auto A = with_values<T>(m, n, lowrank::spectrum(spectrum, k));
-      for (const RankMethod method : methods) {
+      for (const RankMethod method : rank_methods) {
         const auto found = matrix_rank(A, {.method = method});
         CAPTURE(spectrum);
         CAPTURE(found.reason);
@@ -79,7 +79,7 @@ TEST_CASE_TEMPLATE("rank: values close to the tolerance are decided right, or by
     std::vector<double> sigma(static_cast<std::size_t>(n), tail);
     std::fill_n(sigma.begin(), 30, 1.0);
     const auto A = with_values<T>(m, n, sigma);
-    for (const RankMethod method : methods) {
+    for (const RankMethod method : rank_methods) {
       const auto found = matrix_rank(A, {.method = method});
       CAPTURE(tail / tol);
       CAPTURE(found.reason);
@@ -94,7 +94,7 @@ TEST_CASE_TEMPLATE("rank: a singular value at the tolerance is not certified, an
   sigma[12] = 1e-3;
   const auto A = with_values<T>(220, 150, sigma);
   const double at = check::singular_values(check::dense(A))[12];
-  for (const RankMethod method : methods) {
+  for (const RankMethod method : rank_methods) {
     const auto found = matrix_rank(A, {.tol = at, .method = method});
     CHECK((found.rank == 12 || found.rank == 13));
     CHECK(found.method == "svd");
@@ -110,7 +110,7 @@ TEST_CASE_TEMPLATE("rank: a singular value at the tolerance is not certified, an
 
 TEST_CASE_TEMPLATE("rank: absolute and relative tolerances and what they are called", T, float, double) {
   const auto A = with_values<T>(120, 90, {100, 10, 1, 0.1, 0.01});
-  for (const RankMethod method : methods) {
+  for (const RankMethod method : rank_methods) {
     const auto absolute = matrix_rank(A, {.tol = 0.5, .method = method});
     CHECK(absolute.rank == 3);
     CHECK(absolute.tolerance == 0.5);
@@ -139,7 +139,7 @@ TEST_CASE_TEMPLATE("rank: tolerances given twice or out of range are refused", T
 }
 
 TEST_CASE_TEMPLATE("rank: NaN and Inf are named with their place", T, float, double) {
-  for (const RankMethod method : methods) {
+  for (const RankMethod method : rank_methods) {
     Laid<T> A(check::gaussian(40, 30, 1), check::Order::row_major, 3);
     A(31, 17) = std::numeric_limits<T>::quiet_NaN();
     auto message = check::refusal([&] { matrix_rank(A.view(), {.method = method}); });
@@ -151,7 +151,7 @@ TEST_CASE_TEMPLATE("rank: NaN and Inf are named with their place", T, float, dou
 }
 
 TEST_CASE_TEMPLATE("rank: zero, empty and single entries", T, float, double) {
-  for (const RankMethod method : methods) {
+  for (const RankMethod method : rank_methods) {
     for (const auto& [m, n] : {std::pair<Index, Index>{0, 0}, {0, 5}, {5, 0}}) {
       const auto found = matrix_rank(Matrix<T>(m, n, check::device()), {.method = method});
       CHECK(found.rank == 0);
@@ -176,7 +176,7 @@ TEST_CASE_TEMPLATE("rank: zero, empty and single entries", T, float, double) {
 TEST_CASE_TEMPLATE("rank: the ends of the number range", T, float, double) {
   const bool single = std::is_same_v<T, float>;
   for (const double scale : {single ? 1e36 : 1e305, single ? 1e-33 : 1e-300})
-    for (const RankMethod method : methods) {
+    for (const RankMethod method : rank_methods) {
       Laid<T> A(check::gaussian(300, 12, 1) * check::gaussian(12, 220, 2) * scale, check::Order::col_major);
       const auto found = matrix_rank(A.view(), {.method = method});
       CAPTURE(scale);
@@ -196,7 +196,7 @@ TEST_CASE_TEMPLATE("rank: Kahan's matrix does not fool the pivoted QR", T, float
   for (std::size_t i = 85; i < 90; ++i) {
     const double tol = i == 89 ? sigma[89] * 3 : std::sqrt(sigma[i] * sigma[i - 1]);
     if (tol < 200 * check::eps<T> * sigma[0] || sigma[i - 1] < 1.05 * sigma[i]) continue;
-    for (const RankMethod method : methods) {
+    for (const RankMethod method : rank_methods) {
       const auto found = matrix_rank(A, {.tol = tol, .method = method});
       const auto expected = std::count_if(sigma.begin(), sigma.end(), [&](double s) { return s > tol; });
       CAPTURE(found.reason);
@@ -210,7 +210,7 @@ TEST_CASE("rank: Kahan's least value lies between NumPy's tolerance and what a Q
   const auto sigma = check::singular_values(check::dense(A));
   const double tol = 90 * check::eps<double> * sigma[0];
   const auto expected = std::count_if(sigma.begin(), sigma.end(), [&](double s) { return s > tol; });
-  for (const RankMethod method : methods) CHECK(matrix_rank(A, {.method = method}).rank == expected);
+  for (const RankMethod method : rank_methods) CHECK(matrix_rank(A, {.method = method}).rank == expected);
 }
 
 TEST_CASE_TEMPLATE("rank: a Gram matrix would lose what lies under √eps", T, float, double) {
@@ -219,14 +219,14 @@ TEST_CASE_TEMPLATE("rank: a Gram matrix would lose what lies under √eps", T, f
   A.row(0).setOnes();
   A.bottomRows(12) = mu * Dense::Identity(12, 12);
   Laid<T> laid(A, check::Order::col_major);
-  for (const RankMethod method : methods) CHECK(matrix_rank(laid.view(), {.method = method}).rank == 12);
+  for (const RankMethod method : rank_methods) CHECK(matrix_rank(laid.view(), {.method = method}).rank == 12);
 }
 
 TEST_CASE_TEMPLATE("rank: constant columns, repeated rows, and both orders", T, float, double) {
   Dense A = check::gaussian(400, 300, 1);
   for (Index j = 5; j < 300; ++j) A.col(j) = A.col(j % 5);
   for (const check::Order order : {check::Order::col_major, check::Order::row_major})
-    for (const RankMethod method : methods) {
+    for (const RankMethod method : rank_methods) {
       CHECK(matrix_rank(Laid<T>(A, order, 3).view(), {.method = method}).rank == 5);
       CHECK(matrix_rank(Laid<T>(Dense::Constant(400, 300, 0.1), order).view(), {.method = method}).rank == 1);
     }
@@ -256,7 +256,7 @@ TEST_CASE_TEMPLATE("rank: gap, stable rank and the values of a full SVD", T, flo
   REQUIRE(found.singular_values.size() == 50);
   CHECK(check::falling(found.singular_values));
   CHECK(check::near(found.singular_values[2], 2, 1e-5));
-  for (const RankMethod method : methods) {
+  for (const RankMethod method : rank_methods) {
     const auto other = matrix_rank(A, {.tol = 0.01, .method = method});
     CHECK(check::near(other.stable_rank, 85.0 / 64, 1e-3));
     CHECK(other.seconds >= 0);

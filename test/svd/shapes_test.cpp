@@ -2,24 +2,14 @@
 
 using check::Dense;
 using check::Laid;
+using check::methods;
 using check::Reference;
+using check::with;
 using lowrank::Index;
 using lowrank::Matrix;
 using lowrank::Order;
 using lowrank::SvdMethod;
 using lowrank::Truncation;
-
-namespace {
-
-constexpr SvdMethod methods[] = {SvdMethod::automatic, SvdMethod::exact, SvdMethod::randomized, SvdMethod::krylov};
-
-lowrank::SvdOptions with(SvdMethod method) {
-  lowrank::SvdOptions options;
-  options.method = method;
-  return options;
-}
-
-}  // namespace
 
 TEST_CASE_TEMPLATE("svd shapes: the result has the dtype of the matrix", T, float, double) {
   const auto svd = lowrank::truncated_svd(check::family_matrix<T>({"", "exp:0.1"}, 30, 20), {.rank = 3});

@@ -11,6 +11,15 @@
 
 namespace check {
 
+inline constexpr lowrank::SvdMethod methods[] = {lowrank::SvdMethod::automatic, lowrank::SvdMethod::exact,
+                                                 lowrank::SvdMethod::randomized, lowrank::SvdMethod::krylov};
+
+inline lowrank::SvdOptions with(lowrank::SvdMethod method) {
+  lowrank::SvdOptions options;
+  options.method = method;
+  return options;
+}
+
 struct Family {
   const char* label;
   const char* spectrum = "";  ///< of gen; empty: a named matrix

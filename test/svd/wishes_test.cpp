@@ -1,23 +1,13 @@
 #include "svd_check.hpp"
 
 using check::Laid;
+using check::methods;
+using check::with;
 using lowrank::Index;
 using lowrank::Matrix;
 using lowrank::SvdMethod;
 using lowrank::SvdOptions;
 using lowrank::Truncation;
-
-namespace {
-
-constexpr SvdMethod methods[] = {SvdMethod::automatic, SvdMethod::exact, SvdMethod::randomized, SvdMethod::krylov};
-
-SvdOptions with(SvdMethod method) {
-  SvdOptions options;
-  options.method = method;
-  return options;
-}
-
-}  // namespace
 
 TEST_CASE_TEMPLATE("svd wishes: what is empty, double or out of range is refused", T, float, double) {
   const auto A = check::family_matrix<T>({"", "exp:0.1"}, 30, 20);

@@ -22,12 +22,6 @@ void check_all_refuse(const std::string& file, const TestFolder& folder, const s
   CHECK(folder.names() == before);
 }
 
-std::string bytes_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
 /// A folder with factors for 6x5 matrices in it.
 struct Factored {
   TestFolder folder;
@@ -49,14 +43,14 @@ TEST_CASE("bad input: missing, a folder, empty") {
 
 TEST_CASE("bad input: truncated files and lying headers") {
   const Factored f;
-  const std::string whole = bytes_of(f.W);
+  const std::string whole = text_of(f.W);
   check_all_refuse(f.folder.write("cut.npy", whole.substr(0, whole.size() - 3)), f.folder, {"cut.npy", "bytes"});
   check_all_refuse(f.folder.write("head.npy", whole.substr(0, 40)), f.folder, {"head.npy", "truncated"});
   std::string lying = whole;
   lying.replace(lying.find("(6, 5)"), 6, "(9, 5)");
   check_all_refuse(f.folder.write("lying.npy", lying), f.folder, {"lying.npy", "bytes"});
   check_refused({"info", f.folder / "lying.npy"}, 3, {"lying.npy"});
-  const std::string packed = bytes_of(f.folder / "F.npz");
+  const std::string packed = text_of(f.folder / "F.npz");
   check_all_refuse(f.folder.write("cut.npz", packed.substr(0, packed.size() / 2)), f.folder, {"cut.npz"});
   check_all_refuse(f.folder.write("bad.safetensors", std::string("\x10\0\0\0\0\0\0\0{\"W\":", 13)), f.folder,
                    {"bad.safetensors"});
@@ -64,7 +58,7 @@ TEST_CASE("bad input: truncated files and lying headers") {
 
 TEST_CASE("bad input: dtypes that hold no real numbers") {
   const Factored f;
-  std::string complex = bytes_of(f.W);
+  std::string complex = text_of(f.W);
   complex.replace(complex.find("<f8"), 3, "<c8");
   check_all_refuse(f.folder.write("complex.npy", complex), f.folder, {"complex.npy", "complex"});
 }

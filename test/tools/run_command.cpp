@@ -20,14 +20,13 @@ namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
+}  // namespace
+
 std::string text_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  text << file.rdbuf();
+  text << std::ifstream(path, std::ios::binary).rdbuf();
   return text.str();
 }
-
-}  // namespace
 
 TestFolder::TestFolder() {
   std::string name = (std::filesystem::temp_directory_path() / "lowrank-tools-XXXXXX").string();

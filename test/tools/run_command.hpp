@@ -60,5 +60,7 @@ void check_refused(const std::vector<std::string>& arguments, int status, const 
 /// A matrix of rank 2 and norm of order 1.
 Eigen::MatrixXd rank_two(Eigen::Index rows, Eigen::Index cols);
 
+std::string text_of(const std::string& path);
+
 /// What a file holds, dense, as double.
 Eigen::MatrixXd read(const std::string& path);

@@ -36,12 +36,6 @@ inline void write_split(const TestFolder& folder, const std::string& stem, std::
   folder.write(stem + "-labels-idx1-ubyte", labels);
 }
 
-inline std::string text_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
 inline std::size_t lines_of(const std::string& text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
