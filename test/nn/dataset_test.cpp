@@ -6,7 +6,7 @@ using namespace nn_check;
 
 namespace {
 
-std::string big_endian(std::initializer_list<Index> numbers) {
+std::string big_endian_numbers(std::initializer_list<Index> numbers) {
   std::string text;
   for (const Index n : numbers)
     for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(n >> shift & 255);
@@ -16,8 +16,8 @@ std::string big_endian(std::initializer_list<Index> numbers) {
 /// A folder with `count` images of 2x3 and labels.
 void write(const TemporaryFolder& folder, const std::string& stem, Index count, Index label_count) {
   io_test::put(folder / (stem + "-images-idx3-ubyte"),
-               big_endian({2051, count, 2, 3}) + std::string(static_cast<std::size_t>(6 * count), '\x40'));
-  std::string text = big_endian({2049, label_count});
+               big_endian_numbers({2051, count, 2, 3}) + std::string(static_cast<std::size_t>(6 * count), '\x40'));
+  std::string text = big_endian_numbers({2049, label_count});
   for (Index i = 0; i < label_count; ++i) text += static_cast<char>(i % 3);
   io_test::put(folder / (stem + "-labels-idx1-ubyte"), text);
 }

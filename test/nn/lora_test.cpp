@@ -30,7 +30,7 @@ Mlp<double> dense(const Mlp<float>& base, const LoraAdapter<float>& adapter) {
   return mlp;
 }
 
-Matrix<double> widened(const Matrix<float>& on_device) {
+Matrix<double> in_double(const Matrix<float>& on_device) {
   const Matrix<float> X = to_host<float>(on_device);
   Matrix<double> wide(X.rows(), X.cols(), Order::row_major);
   for (Index i = 0; i < X.rows(); ++i)
@@ -38,7 +38,7 @@ Matrix<double> widened(const Matrix<float>& on_device) {
   return wide;
 }
 
-bool same_bits(const Matrix<float>& a, const Matrix<float>& b) {
+bool same_values(const Matrix<float>& a, const Matrix<float>& b) {
   return gen_check::same_bits(to_host<float>(a), to_host<float>(b));
 }
 
@@ -52,9 +52,9 @@ TEST_CASE("an adapter computes with W + s·B·A, for every initialization and sc
       const LoraAdapter<float> adapter =
           trained_adapter(*base, {.rank = 3, .alpha = 2, .scaling = scaling, .init = init});
       CHECK(adapter.scale() == doctest::Approx(scaling == LoraScaling::standard ? 2.0 / 3 : 2 / std::sqrt(3.0)));
-      const Matrix<double> expected = logits<double>(dense(*base, adapter), widened(X));
+      const Matrix<double> expected = logits<double>(dense(*base, adapter), in_double(X));
       const Matrix<float> found = logits<float>(*base, &adapter, X);
-      CHECK(largest_difference<double>(widened(found), expected) < 1e-4 * frobenius_norm<double>(expected));
+      CHECK(largest_difference<double>(in_double(found), expected) < 1e-4 * frobenius_norm<double>(expected));
       CHECK(largest_difference<float>(found, logits<float>(*base, X)) > 1e-3);  // it does something
     }
 }
@@ -97,16 +97,16 @@ TEST_CASE("several adapters over one base: switched, off to the bit, the base un
   mlp.add("one", one);
   mlp.add("two", two);
   CHECK(!mlp.active_name());
-  CHECK(same_bits(logits(mlp, X.view()), plain));
+  CHECK(same_values(logits(mlp, X.view()), plain));
   mlp.enable("one");
   const Matrix<float> with_one = logits(mlp, X.view());
   mlp.enable("two");
   CHECK(*mlp.active_name() == "two");
-  CHECK(!same_bits(logits(mlp, X.view()), with_one));
+  CHECK(!same_values(logits(mlp, X.view()), with_one));
   mlp.enable("one");
-  CHECK(same_bits(logits(mlp, X.view()), with_one));
+  CHECK(same_values(logits(mlp, X.view()), with_one));
   mlp.disable();
-  CHECK(same_bits(logits(mlp, X.view()), plain));
+  CHECK(same_values(logits(mlp, X.view()), plain));
   CHECK(base->digest() == digest);
   CHECK(has(message<std::invalid_argument>([&] { mlp.enable("three"); }), "one, two"));
   CHECK(has(message<std::invalid_argument>([&] { mlp.add("one", two); }), "taken"));
