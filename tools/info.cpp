@@ -6,6 +6,7 @@
 #include <limits>
 #include <lowrank/io/npz.hpp>
 #include <lowrank/io/safetensors.hpp>
+#include <lowrank/io/scipy_sparse.hpp>
 
 #include "commands.hpp"
 #include "input.hpp"
@@ -51,6 +52,7 @@ std::optional<Container> container_at(const std::string& path) {
   if (is_zip(bytes)) {
     container.format = "npz";
     const NpzFile file(bytes);
+    if (is_scipy_sparse(file)) return {};
     for (const NpzFile::Member& member : file.members()) container.members.push_back(describe(file, member.name));
   } else if (is_safetensors(bytes)) {
     container.format = "safetensors";

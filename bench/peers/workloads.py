@@ -236,7 +236,7 @@ def sparse(session, name):
     import numpy as np
     from session import optional, sparse_error
 
-    matrices, files = optional("scipy.sparse"), optional("scipy.io")
+    matrices = optional("scipy.sparse")
     rows, cols, entries, rank = (4000, 1000, 100_000, 10) if session.quick else (200_000, 50_000, 10_000_000, 50)
     print(f"\n### {name}: {rows} x {cols} f64, {entries} entries drawn, rank {rank}")
     if not matrices:
@@ -247,8 +247,8 @@ def sparse(session, name):
     i, j = random.integers(0, rows, entries), (cols * random.random(entries) ** 2).astype(np.int64)
     A = matrices.csr_matrix((random.standard_normal(entries), (i, j)), shape=(rows, cols))
     with session.folder() as folder:
-        path = os.path.join(folder, "A.mtx")
-        files.mmwrite(path, A, symmetry="general")
+        path = os.path.join(folder, "A.npz")
+        matrices.save_npz(path, A, compressed=False)
         contenders = ours(session, session.lowrank_svd(path, rank), path, rank)
         own, error = len(contenders), sparse_error(A, session.lowrank_factors(folder, path, rank))
         for each in contenders:

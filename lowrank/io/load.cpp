@@ -13,6 +13,7 @@
 #include <lowrank/io/npz.hpp>
 #include <lowrank/io/read_matrix.hpp>
 #include <lowrank/io/safetensors.hpp>
+#include <lowrank/io/scipy_sparse.hpp>
 
 namespace lowrank {
 namespace {
@@ -82,6 +83,15 @@ void load_safetensors(LoadedMatrix& result, const FileBytes& bytes, const std::s
   set_values(result, "safetensors", file.load(member));
 }
 
+void load_npz(LoadedMatrix& result, const NpzFile& archive, const std::string& member) {
+  if (!member.empty() || !is_scipy_sparse(archive)) return set_values(result, "npz", archive.load(member));
+  SparseArray matrix = read_scipy_sparse(archive);
+  result.format = "scipy " + matrix.layout;
+  result.dtype = std::move(matrix.dtype);
+  result.notes = std::move(matrix.notes);
+  std::visit([&](auto& values) { result.content = std::move(values); }, matrix.values);
+}
+
 void load_matrix_market(LoadedMatrix& result, const FileBytes& file) {
   MatrixMarketMatrix matrix = read_matrix_market(file);
   result.format = "matrix market";
@@ -118,7 +128,7 @@ void load_text(LoadedMatrix& result, const FileBytes& file) {
 }
 
 void read_into(LoadedMatrix& result, const FileBytes& file, const std::string& member, const LoadOptions& options) {
-  if (is_zip(file)) return set_values(result, "npz", NpzFile(file).load(member));
+  if (is_zip(file)) return load_npz(result, NpzFile(file), member);
   if (is_safetensors(file) || file.name().ends_with(".safetensors"))
     return load_safetensors(result, file, member, options.in_memory_limit);
   if (is_index(file)) {

@@ -6,6 +6,7 @@
 #include <lowrank/io/matrix_market.hpp>
 #include <lowrank/io/matrix_market_text.hpp>
 #include <lowrank/io/number_text.hpp>
+#include <lowrank/io/triplets.hpp>
 
 namespace lowrank {
 namespace {
@@ -19,76 +20,6 @@ void require_memory(const MarketText& text, Index entries, Index bytes_each, Ind
                           bytes_each, memory));
 }
 
-/// The entries as they come, before they are sorted into rows.
-struct Triplets {
-  std::vector<Index> row, col;
-  std::vector<double> value;
-
-  explicit Triplets(Index count) {
-    row.reserve(static_cast<std::size_t>(count));
-    col.reserve(static_cast<std::size_t>(count));
-    value.reserve(static_cast<std::size_t>(count));
-  }
-  void add(Index i, Index j, double v) {
-    row.push_back(i);
-    col.push_back(j);
-    value.push_back(v);
-  }
-};
-
-/// Puts the entries of a row in the order of their columns.
-void sort_row(Index* cols, double* values, Index count, std::vector<std::pair<Index, double>>& buffer) {
-  if (std::is_sorted(cols, cols + count)) return;
-  buffer.clear();
-  for (Index k = 0; k < count; ++k) buffer.emplace_back(cols[k], values[k]);
-  std::stable_sort(buffer.begin(), buffer.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (Index k = 0; k < count; ++k) std::tie(cols[k], values[k]) = buffer[static_cast<std::size_t>(k)];
-}
-
-/// Adds up equal columns of a sorted row; returns how many are left.
-Index add_duplicates(const Index* cols, const double* values, Index count, Index* to_cols, double* to_values) {
-  Index kept = 0;
-  for (Index k = 0; k < count; ++k) {
-    if (kept > 0 && to_cols[kept - 1] == cols[k]) {
-      to_values[kept - 1] += values[k];
-    } else {
-      to_cols[kept] = cols[k];
-      to_values[kept++] = values[k];
-    }
-  }
-  return kept;
-}
-
-/// Sorts by counting: rows first, then, where needed, the columns within a row.
-SparseMatrix<double> compress(Index rows, Index cols, const Triplets& entries, Index& duplicates) {
-  const auto count = static_cast<Index>(entries.row.size());
-  SparseMatrix<double> result(rows, cols);
-  result.resizeNonZeros(count);
-  Index* start = result.outerIndexPtr();
-  std::fill(start, start + rows + 1, Index{0});
-  for (const Index i : entries.row) ++start[i + 1];
-  for (Index i = 0; i < rows; ++i) start[i + 1] += start[i];
-  std::vector<Index> next(start, start + rows);
-  for (std::size_t k = 0; k < entries.row.size(); ++k) {
-    const Index at = next[static_cast<std::size_t>(entries.row[k])]++;
-    result.innerIndexPtr()[at] = entries.col[k];
-    result.valuePtr()[at] = entries.value[k];
-  }
-  std::vector<std::pair<Index, double>> buffer;
-  Index written = 0;
-  for (Index i = 0; i < rows; ++i) {
-    const Index first = start[i], length = next[static_cast<std::size_t>(i)] - first;
-    sort_row(result.innerIndexPtr() + first, result.valuePtr() + first, length, buffer);
-    start[i] = written;
-    written += add_duplicates(result.innerIndexPtr() + first, result.valuePtr() + first, length,
-                              result.innerIndexPtr() + written, result.valuePtr() + written);
-  }
-  start[rows] = written;
-  duplicates = count - written;
-  result.resizeNonZeros(written);
-  return result;
-}
-
 SparseMatrix<double> read_coordinate(MarketText& text, const MarketHeader& header, Index memory, Index& duplicates) {
   const Index rows = header.rows, cols = header.cols, count = header.entries;
   const Index shortest = header.field == MarketField::pattern ? 4 : 6;  // "1 1\n", "1 1 1\n"
@@ -98,7 +29,7 @@ SparseMatrix<double> read_coordinate(MarketText& text, const MarketHeader& heade
   const bool mirrored = header.symmetry != MarketSymmetry::general;
   require_memory(text, rows, 2 * word, memory);
   require_memory(text, count, (mirrored ? 2 : 1) * 5 * word, memory);
-  Triplets entries(mirrored ? 2 * count : count);
+  Triplets<double> entries(mirrored ? 2 * count : count);
   for (Index k = 0; k < count; ++k) {
     if (!text.next_line()) text.fail(fmt::format("{} entries are declared, but there are {}", count, k));
     const Index i = text.index("row", rows), j = text.index("column", cols);

@@ -150,14 +150,13 @@ void check_length(const FileBytes& file, const NpyHeader& header) {
                             due, have));
 }
 
-}  // namespace
+Error header_error(const FileBytes& file, const std::string& what) {
+  return Error(fmt::format("{}: npy header: {}", file.name(), what));
+}
 
-bool is_npy(const FileBytes& file) { return file.starts_with(magic); }
-
-NpyHeader parse_npy_header(const FileBytes& file) {
-  const auto fail = [&](const std::string& what) -> Error {
-    return Error(fmt::format("{}: npy header: {}", file.name(), what));
-  };
+/// What the header says, but for what follows from the type and the shape.
+NpyHeader parse_text(const FileBytes& file) {
+  const auto fail = [&](const std::string& what) { return header_error(file, what); };
   if (!is_npy(file)) throw fail("the file does not begin with \\x93NUMPY");
   if (file.size() < 10) throw fail("the file is truncated");
   const int major = static_cast<int>(file.bytes()[6]), minor = static_cast<int>(file.bytes()[7]);
@@ -175,10 +174,19 @@ NpyHeader parse_npy_header(const FileBytes& file) {
   HeaderParser(file.name(), file.text().substr(static_cast<std::size_t>(start), static_cast<std::size_t>(length)),
                start)
       .parse(header);
+  return header;
+}
+
+}  // namespace
+
+bool is_npy(const FileBytes& file) { return file.starts_with(magic); }
+
+NpyHeader parse_npy_header(const FileBytes& file) {
+  NpyHeader header = parse_text(file);
   header.type = file_type(file, header.descr);
   if (header.shape.size() > 2)
-    throw fail(
-        fmt::format("the array has the shape {}; a matrix has at most two dimensions", shape_text(header.shape)));
+    throw header_error(
+        file, fmt::format("the array has the shape {}; a matrix has at most two dimensions", shape_text(header.shape)));
   header.rows = header.shape.empty() ? 1 : header.shape[0];
   header.cols = header.shape.size() < 2 ? 1 : header.shape[1];
   check_length(file, header);
@@ -189,6 +197,18 @@ DenseArray read_npy(const FileBytes& file) {
   const NpyHeader header = parse_npy_header(file);
   const FileBytes data = file.part(file.name(), header.data_offset, file.size() - header.data_offset);
   return make_dense(data, header.type, header.rows, header.cols, header.order, header.descr);
+}
+
+std::string read_npy_text(const FileBytes& file) {
+  const NpyHeader header = parse_text(file);
+  const bool is_text = header.descr.size() > 2 && (header.descr[1] == 'S' || header.descr[1] == 'U');
+  if (!is_text || !header.shape.empty())
+    throw header_error(file, fmt::format("a single string is due, not the shape {} of {}", shape_text(header.shape),
+                                         in_quotes(header.descr)));
+  // A character of U has four bytes, the first of which is an ASCII one's; both kinds are filled up with zeros.
+  std::string text(file.text().substr(static_cast<std::size_t>(header.data_offset)));
+  std::erase(text, '\0');
+  return text;
 }
 
 template <Real T>

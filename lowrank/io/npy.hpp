@@ -25,6 +25,9 @@ NpyHeader parse_npy_header(const FileBytes& file);
 /// The matrix in a npy file; native float and double are used where they lie.
 DenseArray read_npy(const FileBytes& file);
 
+/// The ASCII text in a npy file of a single string. Throws Error if it is something else.
+std::string read_npy_text(const FileBytes& file);
+
 /// A header for rows×cols entries of T whose data begin at a multiple of 64 bytes; with `dimensions` 1 the shape is
 /// (rows,).
 template <Real T>

@@ -25,6 +25,8 @@ class NpzFile {
   /// The array of that name (or of the only member, if `name` is empty). Throws Error listing the names when there is
   /// none such.
   DenseArray load(const std::string& name = {}) const;
+  /// Its npy file.
+  FileBytes bytes(const std::string& name) const { return unpack(find(name)); }
 
  private:
   const Member& find(const std::string& name) const;

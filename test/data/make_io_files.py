@@ -59,6 +59,15 @@ scipy.io.mmwrite('io_skew_array.mtx', K, symmetry='skew-symmetric')
 scipy.io.mmwrite('io_pattern.mtx', S, field='pattern')
 scipy.io.mmwrite('io_integer.mtx', scipy.sparse.coo_array(whole))
 
+# SciPy's own npz: by rows, by columns, by entries (one of them in two parts), and a layout that is not read.
+scipy.sparse.save_npz('io_scipy_csr.npz', scipy.sparse.csr_matrix(S), compressed=False)
+scipy.sparse.save_npz('io_scipy_csc.npz', scipy.sparse.csc_array(S.astype('f4')), compressed=True)
+parts = scipy.sparse.coo_array(([1, -2, 3, 4, 1], ([0, 3, 1, 3, 1], [2, 0, 1, 4, 1])), shape=(4, 5))
+scipy.sparse.save_npz('io_scipy_coo.npz', parts)
+scipy.sparse.save_npz('io_scipy_dia.npz', scipy.sparse.dia_array(S))
+unsorted = scipy.sparse.csr_array(([4.0, -2.0, 1.5, 3.25], [4, 0, 2, 1], [0, 0, 0, 0, 4]), shape=(4, 5))
+scipy.sparse.save_npz('io_scipy_unsorted.npz', unsorted)
+
 np.savetxt('io_comma.csv', A, delimiter=',')
 np.savetxt('io_blank.txt', A)
 np.savetxt('io_header.tsv', A, delimiter='\t', header='a\tb\tc', comments='')
