@@ -19,6 +19,7 @@ template <class T>
 HWY_INLINE void Fetch(const T* row, std::size_t k) {
   constexpr std::size_t line = 64 / sizeof(T);
   for (std::size_t j = 0; j < k; j += line) hwy::Prefetch(row + j);
+  hwy::Prefetch(row + k - 1);  // Where the row does not begin with a line.
 }
 
 /// sum += a[0]·x[0] + .. + a[Entries - 1]·x[Entries - 1] in columns j .. k, as far as whole vectors go; where it
@@ -218,7 +219,8 @@ constexpr Index cache_line = 64 / static_cast<Index>(sizeof(T));
 /// touches no line more than it must.
 template <Real T>
 Index row_stride(Index k) {
-  return k >= 4 * cache_line<T> ? (k + cache_line<T> - 1) / cache_line<T> * cache_line<T> : k;
+  const Index whole = (k + cache_line<T> - 1) / cache_line<T> * cache_line<T>;
+  return 4 * whole <= 5 * k ? whole : k;
 }
 
 /// Columns of a panel of `rows` rows, met in any order, that are worked on at a time: whole cache lines of each row, as
