@@ -67,9 +67,15 @@ Shape shape_of(const NpzFile& archive, Index memory) {
   return {sides[0], sides[1]};
 }
 
-/// The starts of `lines` rows or columns among `count` entries.
-void copy_starts(const Integers& member, Index lines, Index count, Index* to) {
+/// The starts of `lines` rows or columns. Their number is checked before any memory is taken for it.
+Integers starts_of(const NpzFile& archive, Index lines) {
+  Integers member(archive, "indptr");
   member.require_count(lines + 1, "are due, one more than lines");
+  return member;
+}
+
+/// Copies them; they must lie among `count` entries.
+void copy_starts(const Integers& member, Index lines, Index count, Index* to) {
   member.copy_to(to, count + 1);
   if (to[0] != 0) member.fail(fmt::format("the first number is {}, not 0", to[0]));
   for (Index i = 0; i < lines; ++i)
@@ -79,7 +85,7 @@ void copy_starts(const Integers& member, Index lines, Index count, Index* to) {
 
 template <Real T>
 SparseMatrix<T> read_rows(const NpzFile& archive, const Shape& shape, MatrixView<const T> data, Index& duplicates) {
-  const Integers indices(archive, "indices"), starts(archive, "indptr");
+  const Integers indices(archive, "indices"), starts = starts_of(archive, shape.rows);
   indices.require_count(data.rows(), "entries of data");
   SparseMatrix<T> A(shape.rows, shape.cols);
   A.resizeNonZeros(data.rows());
@@ -92,7 +98,7 @@ SparseMatrix<T> read_rows(const NpzFile& archive, const Shape& shape, MatrixView
 
 template <Real T>
 SparseMatrix<T> read_columns(const NpzFile& archive, const Shape& shape, MatrixView<const T> data, Index& duplicates) {
-  const Integers indices(archive, "indices"), starts(archive, "indptr");
+  const Integers indices(archive, "indices"), starts = starts_of(archive, shape.cols);
   indices.require_count(data.rows(), "entries of data");
   std::vector<Index> start(static_cast<std::size_t>(shape.cols) + 1);
   copy_starts(starts, shape.cols, data.rows(), start.data());

@@ -135,6 +135,13 @@ TEST_CASE("scipy sparse: what does not fit together is refused by its name") {
   CHECK(has(refused("shape", vector_of<std::int64_t>("<i8", {3, 2, 1})), ":shape: 3 numbers"));
   CHECK(has(refused("shape", vector_of<std::int64_t>("<i8", {3, -2})), ":shape: number 1 is -2"));
   CHECK(has(refused("shape", vector_of<std::int64_t>("<i8", {Index{1} << 60, 2})), ":shape: a side of"));
+  // A side without the starts it needs is refused before there is memory taken for it.
+  for (const char* layout : {"csr", "csc"}) {
+    Members wide = by_rows();
+    wide["format"] = npy_of("|S3", "()", layout);
+    wide["shape"] = vector_of<std::int64_t>("<i8", {Index{1} << 40, Index{1} << 40});
+    CHECK(has(message([&] { read_members(wide, Index{1} << 50); }), ":indptr: 4 numbers, but 1099511627777 are due"));
+  }
   CHECK(has(message([] { read_members(by_rows(), 32); }), "the 32 bytes of memory that are available"));
   CHECK(has(refused("data", npy_of("<f8", "(1, 3)", raw<double>({1, 2, 3}))), "data has 3 columns"));
   CHECK(has(refused("data", vector_of<double>("<f8", {1, 2})), ":indices: 3 numbers, but 2 entries of data"));
