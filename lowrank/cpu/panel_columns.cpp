@@ -20,25 +20,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// groups make longer chains of additions, and with 16 registers more entries of X that have to be loaded again.
 constexpr Index kGroup = 4, kPart = 4;
 
-/// Columns of A whose memory is asked for while others are computed with.
-struct Ahead {
-  const char* data;
-  Index column, entry;  ///< their sizes in bytes
-  Index count;
-
-  /// The part p of `parts`: so the requests are spread over the sweeps.
-  HWY_INLINE Ahead share(Index p, Index parts) const {
-    const Index first = p * count / parts;
-    return {data + first * column, column, entry, (p + 1) * count / parts - first};
-  }
-  HWY_INLINE Ahead from_row(Index i) const { return {data + i * entry, column, entry, count}; }
-  HWY_INLINE void ask(Index i, Index rows) const {
-    const char* at = data + i * entry;
-    for (Index c = 0; c < count; ++c, at += column)
-      for (Index byte = 0; byte < rows * entry; byte += 64) __builtin_prefetch(at + byte, 0, 3);
-  }
-};
-
 /// One vector of rows of J columns of sums += G columns of A times x.
 template <Index G, Index J, class D, class T, class Vector>
 HWY_INLINE void AddProducts(D d, const T* HWY_RESTRICT a, Index lda, const Vector (&x)[G][J], T* HWY_RESTRICT sums,
@@ -72,7 +53,7 @@ void Sweep(const T* HWY_RESTRICT a, Index lda, Index rows, const T* x, Index x_r
     for (Index j = 0; j < J; ++j) entries[g][j] = hn::Set(d, x[g * x_row + j * x_col]);
   Index i = 0;
   for (; i + step <= rows; i += step) {
-    ahead.ask(i, step);
+    ahead.ask<3>(i, step);
 #pragma GCC unroll 4
     for (Index v = 0; v < step; v += lanes) AddProducts(d, a + i + v, lda, entries, sums + i + v, pitch);
   }
@@ -125,7 +106,7 @@ void GroupOf(const ColumnsTask<S, T>& task, Index l, const Ahead& ahead) {
       const Index here = std::min(piece, task.rows - i);
       for (Index g = 0; g < G; ++g)
         for (Index r = 0; r < here; ++r) rounded[g * piece + r] = static_cast<T>(a[g * task.lda + i + r]);
-      Group<G>(rounded, piece, here, x, task.x_row, task.x_col, task.k, task.sums + i, task.pitch, ahead.from_row(i));
+      Group<G>(rounded, piece, here, x, task.x_row, task.x_col, task.k, task.sums + i, task.pitch, ahead.from_entry(i));
     }
   }
 }

@@ -61,11 +61,15 @@ HWY_INLINE void MicroKernel(const S* HWY_RESTRICT a, Index a_row, Index a_col, c
 }
 
 template <Index V, class S, class T>
-void Strip(const S* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
-  constexpr Index R = kRows<V>;
+void Strip(const StripTask<S, T>& task) {
+  constexpr Index R = kRows<V>, line = 64 / sizeof(S);
+  const Index x_row = V * static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()));
   for (Index i = 0; i < kSums; i += R) {
-    MicroKernel<V>(a + i * a_row, a_row, a_col, x, V * static_cast<Index>(hn::Lanes(hn::ScalableTag<T>())), depth,
-                   c + i * ldc, ldc, [](Index) {});
+    const Ahead ahead = task.ahead.share(i / R, kSums / R);
+    MicroKernel<V>(task.a + i * task.a_row, task.a_row, task.a_col, task.x, x_row, task.depth,
+                   task.sums + i * task.pitch, task.pitch, [&](Index l) HWY_ATTR {
+                     if (l % line == 0) ahead.ask<2>(l, 1);
+                   });
   }
 }
 
@@ -100,27 +104,22 @@ void RunF32(Index vectors, const RunTask<float>& task) { RunOf(vectors, task); }
 void RunF64(Index vectors, const RunTask<double>& task) { RunOf(vectors, task); }
 
 template <class S, class T>
-void StripOf(Index vectors, const S* a, Index a_row, Index a_col, const T* x, Index depth, T* c, Index ldc) {
+void StripOf(Index vectors, const StripTask<S, T>& task) {
   switch (vectors) {
     case 1:
-      return Strip<1>(a, a_row, a_col, x, depth, c, ldc);
+      return Strip<1>(task);
     case 2:
-      return Strip<2>(a, a_row, a_col, x, depth, c, ldc);
+      return Strip<2>(task);
     case 3:
-      return Strip<3>(a, a_row, a_col, x, depth, c, ldc);
+      return Strip<3>(task);
     default:
-      if constexpr (kMaxVectors >= 4) return Strip<4>(a, a_row, a_col, x, depth, c, ldc);
+      if constexpr (kMaxVectors >= 4) return Strip<4>(task);
   }
 }
 
-void StripF32(Index vectors, const float* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
-              Index ldc) {
-  StripOf(vectors, a, a_row, a_col, x, depth, c, ldc);
-}
-void StripF64(Index vectors, const double* a, Index a_row, Index a_col, const double* x, Index depth, double* c,
-              Index ldc) {
-  StripOf(vectors, a, a_row, a_col, x, depth, c, ldc);
-}
+void StripF32(Index vectors, const StripTask<float, float>& task) { StripOf(vectors, task); }
+void StripF64(Index vectors, const StripTask<double, double>& task) { StripOf(vectors, task); }
+void StripMixed(Index vectors, const StripTask<double, float>& task) { StripOf(vectors, task); }
 
 /// What a copy moves at once: vectors that entries of S and of T can both have, and that a strip is whole ones of.
 template <class S, class T>
@@ -155,10 +154,6 @@ void CopyInStrips(const S* HWY_RESTRICT from, Index n, T* HWY_RESTRICT to, Index
 void StripsFF(const float* from, Index n, float* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
 void StripsDD(const double* from, Index n, double* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
 void StripsDF(const double* from, Index n, float* to, Index pitch) { CopyInStrips(from, n, to, pitch); }
-void StripMixed(Index vectors, const double* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
-                Index ldc) {
-  StripOf(vectors, a, a_row, a_col, x, depth, c, ldc);
-}
 
 Shape ShapeOf() {
   return {static_cast<Index>(hn::Lanes(hn::ScalableTag<float>()) * sizeof(float)), kMaxVectors, kSums};
@@ -184,18 +179,14 @@ HWY_EXPORT(ShapeOf);
 
 Shape shape() { return HWY_DYNAMIC_DISPATCH(ShapeOf)(); }
 
-void multiply_strip(Index vectors, const float* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
-                    Index ldc) {
-  HWY_DYNAMIC_DISPATCH(StripF32)(vectors, a, a_row, a_col, x, depth, c, ldc);
+void multiply_strip(Index vectors, const StripTask<float, float>& task) {
+  HWY_DYNAMIC_DISPATCH(StripF32)(vectors, task);
 }
-void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const double* x, Index depth, double* c,
-                    Index ldc) {
-  HWY_DYNAMIC_DISPATCH(StripF64)(vectors, a, a_row, a_col, x, depth, c, ldc);
+void multiply_strip(Index vectors, const StripTask<double, double>& task) {
+  HWY_DYNAMIC_DISPATCH(StripF64)(vectors, task);
 }
-
-void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
-                    Index ldc) {
-  HWY_DYNAMIC_DISPATCH(StripMixed)(vectors, a, a_row, a_col, x, depth, c, ldc);
+void multiply_strip(Index vectors, const StripTask<double, float>& task) {
+  HWY_DYNAMIC_DISPATCH(StripMixed)(vectors, task);
 }
 
 void multiply_run(Index vectors, const RunTask<float>& task) { HWY_DYNAMIC_DISPATCH(RunF32)(vectors, task); }

@@ -13,14 +13,43 @@ struct Shape {
 };
 Shape shape();
 
-/// C += a·x for a strip of A and one group of columns, `vectors` vectors wide: entry (i, l) of A is a[i·a_row +
-/// l·a_col]; x holds `depth` rows of the group without gaps, aligned; rows of C are ldc apart, aligned.
-void multiply_strip(Index vectors, const float* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
-                    Index ldc);
-void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const double* x, Index depth, double* c,
-                    Index ldc);
-void multiply_strip(Index vectors, const double* a, Index a_row, Index a_col, const float* x, Index depth, float* c,
-                    Index ldc);
+/// Lines of A (rows or columns) whose memory is asked for while others are computed with.
+struct Ahead {
+  const char* data = nullptr;
+  Index line = 0, entry = 0;  ///< from one line to the next, and of an entry, in bytes
+  Index count = 0;
+
+  /// The part p of `parts`: so the requests are spread over what is computed.
+  Ahead share(Index p, Index parts) const {
+    const Index first = p * count / parts;
+    return {data + first * line, line, entry, (p + 1) * count / parts - first};
+  }
+  Ahead from_entry(Index i) const { return {data + i * entry, line, entry, count}; }
+  /// Entries i to i + n of every line. Locality 3 is the first-level cache, 2 the second.
+  template <int locality>
+  void ask(Index i, Index n) const {
+    const char* at = data + i * entry;
+    for (Index c = 0; c < count; ++c, at += line)
+      for (Index byte = 0; byte < n * entry; byte += 64) __builtin_prefetch(at + byte, 0, locality);
+  }
+};
+
+/// sums (`pitch` apart, aligned) += a·x for a strip of A and one group of columns, so many vectors wide: entry (i, l)
+/// of A is a[i·a_row + l·a_col]; x holds `depth` rows of the group without gaps, aligned. Of the lines ahead `depth`
+/// entries are asked for.
+template <class S, class T>
+struct StripTask {
+  const S* a;
+  Index a_row, a_col;
+  const T* x;
+  Index depth;
+  T* sums;
+  Index pitch;
+  Ahead ahead;
+};
+void multiply_strip(Index vectors, const StripTask<float, float>& task);
+void multiply_strip(Index vectors, const StripTask<double, double>& task);
+void multiply_strip(Index vectors, const StripTask<double, float>& task);
 
 /// The rows that go with a group of so many vectors.
 constexpr Index rows_of_group(Index strip, Index vectors) { return vectors == 1 ? strip / 3 : strip / vectors; }

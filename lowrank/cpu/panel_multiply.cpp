@@ -157,10 +157,17 @@ struct PackedPanel {
   }
   /// sums (rows columns.width apart) += a strip of A, its columns from l0 on, times group g.
   template <Real S>
-  void multiply(Index g, const S* a, Index row_step, Index col_step, Index l0, Index depth, T* sums) const {
+  void multiply(Index g, const S* a, Index row_step, Index col_step, Index l0, Index depth, T* sums,
+                const panel::Ahead& ahead = {}) const {
     const Index vectors = columns.count(g), j0 = columns.first(g) * columns.lanes;
-    panel::multiply_strip(vectors, a, row_step, col_step, packed.data() + rows * j0 + l0 * vectors * columns.lanes,
-                          depth, sums + j0, columns.width);
+    panel::multiply_strip(vectors, panel::StripTask<S, T>{.a = a,
+                                                          .a_row = row_step,
+                                                          .a_col = col_step,
+                                                          .x = packed.data() + rows * j0 + l0 * vectors * columns.lanes,
+                                                          .depth = depth,
+                                                          .sums = sums + j0,
+                                                          .pitch = columns.width,
+                                                          .ahead = ahead});
   }
 
   ColumnGroups columns;
@@ -168,15 +175,32 @@ struct PackedPanel {
   Matrix<T> packed;
 };
 
+/// The rows of A from (i, l) on, up to `count`, for asking ahead; none beyond A.
+template <Real S>
+panel::Ahead rows_of(MatrixView<const S> A, Index i, Index l, Index count) {
+  if (i >= A.rows() || l >= A.cols()) return {};
+  constexpr Index entry = static_cast<Index>(sizeof(S));
+  return {reinterpret_cast<const char*>(A.data() + i * A.ld() + l), A.ld() * entry, entry,
+          std::min(count, A.rows() - i)};
+}
+
 /// E is what the kernels see of A.
 template <Real E, Real S, Real T>
 void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, Index strip, T beta, MatrixView<T> C) {
   const Index m = A.rows(), n = A.cols(), width = X.columns.width;
   // That many rows of X stay in the second-level cache, and are read for so many rows of A that they cost little.
-  const Index depth = std::clamp<Index>(second_level_cache() / 2 / (width * static_cast<Index>(sizeof(T))), 128, 512);
+  // Longer runs are read no faster, and would make longer sums.
+  const Index depth = std::clamp<Index>(second_level_cache() / 2 / (width * static_cast<Index>(sizeof(T))), 128, 1024);
   const Index height = block_rows(m, std::clamp<Index>(4 * width, 96, 480), 96, strip);
   // A narrow panel stays there whole: then rows of A are read in one run.
   const bool whole = n * width * static_cast<Index>(sizeof(T)) <= second_level_cache() / 2;
+  struct Piece {
+    Index row, column;
+  };
+  const auto following = [&](const Piece& p, Index height_here) -> Piece {
+    if (whole) return p.column + depth < n ? Piece{p.row, p.column + depth} : Piece{p.row + strip, 0};
+    return p.row + strip < height_here ? Piece{p.row + strip, p.column} : Piece{0, p.column + depth};
+  };
 #pragma omp parallel
   {
     RowStrip<S, E> rows(strip, std::min(depth, n));
@@ -185,18 +209,15 @@ void multiply_by_rows(T alpha, MatrixView<const S> A, const PackedPanel<T>& X, I
     for (Index i0 = 0; i0 < m; i0 += height) {
       const Index here = std::min(height, m - i0);
       std::fill_n(sums.data(), sums.size(), T(0));
-      const auto work = [&](Index i, Index l0) {
-        const Index columns = std::min(depth, n - l0);
-        rows.load(A.block(i0 + i, l0, std::min(strip, here - i), columns));
+      for (Piece p{}, next; p.row < here && p.column < n; p = next) {
+        next = following(p, here);
+        const Index columns = std::min(depth, n - p.column);
+        rows.load(A.block(i0 + p.row, p.column, std::min(strip, here - p.row), columns));
+        const panel::Ahead ahead = rows_of(A, i0 + next.row, next.column, strip);
         for (Index g = 0; g < X.columns.groups; ++g)
-          X.multiply(g, rows.data, rows.row_step, 1, l0, columns, sums.data() + i * width);
-      };
-      if (whole)
-        for (Index i = 0; i < here; i += strip)
-          for (Index l0 = 0; l0 < n; l0 += depth) work(i, l0);
-      else
-        for (Index l0 = 0; l0 < n; l0 += depth)
-          for (Index i = 0; i < here; i += strip) work(i, l0);
+          X.multiply(g, rows.data, rows.row_step, 1, p.column, columns, sums.data() + p.row * width,
+                     ahead.share(g, X.columns.groups));
+      }
       const MatrixView<const T> tile(sums.data(), here, C.cols(), width, Order::row_major);
       panel::store_tile<T>(alpha, tile, beta, C.middle_rows(i0, here));
     }
@@ -260,8 +281,9 @@ void panel_multiply(T alpha, MatrixView<const S> A, MatrixView<const T> X, T bet
     if (!by_rows && shape.vector_bytes == 64) return panel::multiply_runs<T>(alpha, A, X, beta, C);
   const PackedPanel<T> packed(X, shape);
   if (!by_rows) return multiply_by_columns<S, T>(alpha, A, packed, shape.strip, beta, C);
-  // The kernels round A in each group of columns. Measured with AVX2: a copy that is rounded once pays from three on.
-  if (packed.columns.groups < 3)
+  // The kernels round A in each group of columns. Measured with AVX2: a copy that is rounded once pays from 33 columns
+  // on.
+  if (packed.columns.vectors < (shape.vector_bytes == 64 ? 9 : 5))
     multiply_by_rows<S, S, T>(alpha, A, packed, shape.strip, beta, C);
   else
     multiply_by_rows<T, S, T>(alpha, A, packed, shape.strip, beta, C);
