@@ -130,6 +130,22 @@ class GuardedPrimitives final : public Primitives<T> {
     ++products.all;
     host().multiply_rounded(to, here(A), here(X), here(C));
   }
+  bool fuses_normal(MatrixView<const T> A, Index columns, bool rounded) const override {
+    return host().fuses_normal(here(A), columns, rounded);
+  }
+  void multiply_normal(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z) const override {
+    refuse_while_recording("a product");
+    const Opened opened{address(A), address(X), address(Y), address(Z)};
+    products.all += 2;
+    host().multiply_normal(here(A), here(X), here(Y), here(Z));
+  }
+  void multiply_normal_rounded(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> Y,
+                               MatrixView<float> Z) const override {
+    refuse_while_recording("a product");
+    const Opened opened{address(A), address(X), address(Y), address(Z)};
+    products.all += 2;
+    host().multiply_normal_rounded(here(A), here(X), here(Y), here(Z));
+  }
   Matrix<double> gram(MatrixView<const T> X) const override {
     return read({address(X)}, [&] { return host().gram(here(X)); });
   }

@@ -76,10 +76,20 @@ template <Real T>
 void Primitives<T>::multiply_rounded(Rounding, MatrixView<const T>, MatrixView<const float>, MatrixView<float>) const {
   throw std::logic_error("multiply_rounded: this device has no such product");
 }
-template void Primitives<float>::multiply_rounded(Rounding, MatrixView<const float>, MatrixView<const float>,
-                                                  MatrixView<float>) const;
-template void Primitives<double>::multiply_rounded(Rounding, MatrixView<const double>, MatrixView<const float>,
-                                                   MatrixView<float>) const;
+template <Real T>
+void Primitives<T>::multiply_normal(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y,
+                                    MatrixView<T> Z) const {
+  multiply(1, A, X, 0, Y);
+  multiply(1, A.transposed(), Y, 0, Z);
+}
+template <Real T>
+void Primitives<T>::multiply_normal_rounded(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> Y,
+                                            MatrixView<float> Z) const {
+  multiply_rounded(Rounding::to_float, A, X, Y);
+  multiply_rounded(Rounding::to_float, A.transposed(), Y, Z);
+}
+template class Primitives<float>;
+template class Primitives<double>;
 
 template <Real T>
 bool multiplies_rounded(const Device& device, Rounding to) {
@@ -94,6 +104,41 @@ void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float
   require_same_device("multiply_rounded", A, X);
   require_same_device("multiply_rounded", A, C);
   if (!C.empty()) on<T>(A).multiply_rounded(to, A, X, C);
+}
+
+template <Real T>
+bool fuses_normal(MatrixView<const T> A, Index columns, bool rounded) {
+  return on<T>(A).fuses_normal(A, columns, rounded);
+}
+
+namespace {
+
+template <Real S, Real T>
+void require_normal(const char* name, MatrixView<const S> A, MatrixView<const T> X, MatrixView<const T> Y,
+                    MatrixView<const T> Z) {
+  require(A.cols() == X.rows(), name, A.rows(), A.cols(), X.rows(), X.cols());
+  require(Y.rows() == A.rows() && Y.cols() == X.cols(), name, A.rows(), X.cols(), Y.rows(), Y.cols());
+  require(Z.rows() == X.rows() && Z.cols() == X.cols(), name, X.rows(), X.cols(), Z.rows(), Z.cols());
+  require_same_device(name, A, X);
+  require_same_device(name, A, Y);
+  require_same_device(name, A, Z);
+}
+
+}  // namespace
+
+template <Real T>
+void multiply_normal(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z) {
+  require_normal<T, T>("multiply_normal", A, X, Y, Z);
+  if (A.empty() || X.cols() == 0) return fill<T>(Y, 0), fill<T>(Z, 0);
+  on<T>(A).multiply_normal(A, X, Y, Z);
+}
+
+template <Real T>
+void multiply_normal_rounded(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> Y,
+                             MatrixView<float> Z) {
+  require_normal<T, float>("multiply_normal_rounded", A, X, Y, Z);
+  if (A.empty() || X.cols() == 0) return fill<float>(Y, 0), fill<float>(Z, 0);
+  on<T>(A).multiply_normal_rounded(A, X, Y, Z);
 }
 
 template <Real T>
@@ -238,6 +283,10 @@ void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Inde
   template std::optional<Matrix<double>> upper_inverse<T>(MatrixView<const T>);                                 \
   template std::optional<LuFactors> lu_in_float<T>(MatrixView<const T>, double);                                \
   template bool multiplies_rounded<T>(const Device&, Rounding);                                                 \
+  template bool fuses_normal<T>(MatrixView<const T>, Index, bool);                                              \
+  template void multiply_normal<T>(MatrixView<const T>, MatrixView<const T>, MatrixView<T>, MatrixView<T>);     \
+  template void multiply_normal_rounded<T>(MatrixView<const T>, MatrixView<const float>, MatrixView<float>,     \
+                                           MatrixView<float>);                                                  \
   template void multiply_rounded<T>(Rounding, MatrixView<const T>, MatrixView<const float>, MatrixView<float>); \
   template void lu_solve<T>(const LuFactors&, Transpose, MatrixView<T>);                                        \
   template ThinSvd<T> thin_svd<T>(MatrixView<const T>, Vectors, SvdDriver);                                     \

@@ -64,6 +64,11 @@ class Primitives {
   virtual bool multiplies_rounded(Rounding) const { return false; }
   virtual void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
                                 MatrixView<float> C) const;
+  /// Whether multiply_normal, or multiply_normal_rounded, is faster than the two products.
+  virtual bool fuses_normal(MatrixView<const T>, Index /*columns*/, bool /*rounded*/) const { return false; }
+  virtual void multiply_normal(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z) const;
+  virtual void multiply_normal_rounded(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> Y,
+                                       MatrixView<float> Z) const;
   virtual Matrix<double> gram(MatrixView<const T> X) const = 0;
   virtual void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const = 0;
   virtual Matrix<double> householder_qr(MatrixView<T> X) const = 0;
@@ -95,6 +100,20 @@ bool multiplies_rounded(const Device& device, Rounding to);
 /// made. Entries must lie within float's range. Only where multiplies_rounded; else std::logic_error. 2·m·n·k flops.
 template <Real T>
 void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> C);
+
+/// Whether one sweep over A is faster than two products with so many columns: of A with panels in T, or with panels in
+/// float where `rounded`.
+template <Real T>
+bool fuses_normal(MatrixView<const T> A, Index columns, bool rounded = false);
+
+/// Y ← A·X and Z ← Aᵀ·Y; 4·m·n·k flops.
+template <Real T>
+void multiply_normal(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z);
+
+/// The same with the entries of A rounded to float, where multiplies_rounded says so.
+template <Real T>
+void multiply_normal_rounded(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> Y,
+                             MatrixView<float> Z);
 
 /// A·B in a new column-major matrix.
 template <Real T>

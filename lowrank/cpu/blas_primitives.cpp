@@ -8,6 +8,7 @@
 #include <lowrank/cpu/panel_amx.hpp>
 #include <lowrank/cpu/panel_bfloat16.hpp>
 #include <lowrank/cpu/panel_multiply.hpp>
+#include <lowrank/cpu/panel_normal.hpp>
 
 namespace lowrank {
 namespace {
@@ -93,6 +94,25 @@ void HostPrimitives<T>::multiply_rounded(Rounding to, MatrixView<const T> A, Mat
 }
 
 template <Real T>
+bool HostPrimitives<T>::fuses_normal(MatrixView<const T> A, Index columns, bool rounded) const {
+  return rounded ? panel_normal_suits<T, float>(A, columns) : panel_normal_suits<T, T>(A, columns);
+}
+
+template <Real T>
+void HostPrimitives<T>::multiply_normal(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y,
+                                        MatrixView<T> Z) const {
+  if (!fuses_normal(A, X.cols(), false)) return Primitives<T>::multiply_normal(A, X, Y, Z);
+  panel_multiply_normal<T, T>(A, X, Y, Z);
+}
+
+template <Real T>
+void HostPrimitives<T>::multiply_normal_rounded(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> Y,
+                                                MatrixView<float> Z) const {
+  if (!fuses_normal(A, X.cols(), true)) return Primitives<T>::multiply_normal_rounded(A, X, Y, Z);
+  panel_multiply_normal<T, float>(A, X, Y, Z);
+}
+
+template <Real T>
 Matrix<double> HostPrimitives<T>::gram(MatrixView<const T> X) const {
   const Index k = X.cols();
   // Beyond, the sums of wide panels leave the caches, and OpenBLAS is the faster.
@@ -175,6 +195,16 @@ template void HostPrimitives<float>::multiply_rounded(Rounding, MatrixView<const
                                                       MatrixView<float>) const;
 template void HostPrimitives<double>::multiply_rounded(Rounding, MatrixView<const double>, MatrixView<const float>,
                                                        MatrixView<float>) const;
+template bool HostPrimitives<float>::fuses_normal(MatrixView<const float>, Index, bool) const;
+template bool HostPrimitives<double>::fuses_normal(MatrixView<const double>, Index, bool) const;
+template void HostPrimitives<float>::multiply_normal(MatrixView<const float>, MatrixView<const float>,
+                                                     MatrixView<float>, MatrixView<float>) const;
+template void HostPrimitives<double>::multiply_normal(MatrixView<const double>, MatrixView<const double>,
+                                                      MatrixView<double>, MatrixView<double>) const;
+template void HostPrimitives<float>::multiply_normal_rounded(MatrixView<const float>, MatrixView<const float>,
+                                                             MatrixView<float>, MatrixView<float>) const;
+template void HostPrimitives<double>::multiply_normal_rounded(MatrixView<const double>, MatrixView<const float>,
+                                                              MatrixView<float>, MatrixView<float>) const;
 template Matrix<double> HostPrimitives<float>::gram(MatrixView<const float>) const;
 template Matrix<double> HostPrimitives<double>::gram(MatrixView<const double>) const;
 template void HostPrimitives<float>::solve_upper_right(MatrixView<float>, MatrixView<const double>) const;

@@ -13,6 +13,10 @@ class HostPrimitives final : public Primitives<T> {
   bool multiplies_rounded(Rounding to) const override;
   void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
                         MatrixView<float> C) const override;
+  bool fuses_normal(MatrixView<const T> A, Index columns, bool rounded) const override;
+  void multiply_normal(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z) const override;
+  void multiply_normal_rounded(MatrixView<const T> A, MatrixView<const float> X, MatrixView<float> Y,
+                               MatrixView<float> Z) const override;
   Matrix<double> gram(MatrixView<const T> X) const override;
   void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const override;
   Matrix<double> householder_qr(MatrixView<T> X) const override;

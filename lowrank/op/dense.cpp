@@ -14,6 +14,16 @@ void DenseOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) 
 }
 
 template <Real T>
+void DenseOperator<T>::multiply_normal(MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z) const {
+  lowrank::multiply_normal<T>(A_, X, Y, Z);
+}
+
+template <Real T>
+bool DenseOperator<T>::fuses_normal(Index columns) const {
+  return lowrank::fuses_normal<T>(A_, columns);
+}
+
+template <Real T>
 std::optional<double> DenseOperator<T>::frobenius_norm() const {
   return finite_norm<T>(A_);
 }
@@ -40,6 +50,13 @@ class RoundedOperator final : public LinearOperator<float> {
   void multiply(MatrixView<const float> X, MatrixView<float> Y) const override { multiply_rounded<T>(to_, A_, X, Y); }
   void multiply_adjoint(MatrixView<const float> X, MatrixView<float> Y) const override {
     multiply_rounded<T>(to_, A_.transposed(), X, Y);
+  }
+  void multiply_normal(MatrixView<const float> X, MatrixView<float> Y, MatrixView<float> Z) const override {
+    if (to_ != Rounding::to_float) return LinearOperator<float>::multiply_normal(X, Y, Z);
+    multiply_normal_rounded<T>(A_, X, Y, Z);
+  }
+  bool fuses_normal(Index columns) const override {
+    return to_ == Rounding::to_float && lowrank::fuses_normal<T>(A_, columns, true);
   }
   Device& device() const override { return A_.device(); }
   std::string kind() const override { return "dense, rounded"; }

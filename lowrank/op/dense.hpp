@@ -14,6 +14,8 @@ class DenseOperator final : public LinearOperator<T> {
   Index cols() const override { return A_.cols(); }
   void multiply(MatrixView<const T> X, MatrixView<T> Y) const override;
   void multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const override;
+  void multiply_normal(MatrixView<const T> X, MatrixView<T> Y, MatrixView<T> Z) const override;
+  bool fuses_normal(Index columns) const override;
   std::optional<double> frobenius_norm() const override;
   std::optional<double> residual_norm(MatrixView<const T> L, MatrixView<const T> R) const override;
   std::optional<MatrixView<const T>> entries() const override { return A_; }

@@ -37,6 +37,8 @@ class LinearOperator {
   /// Whether a sweep is so dear (a file) and multiply_normal so much cheaper than two products that
   /// algorithms should prefer it.
   virtual bool single_sweep_normal() const { return false; }
+  /// Whether multiply_normal with so many columns is at least faster than the two products.
+  virtual bool fuses_normal(Index /*columns*/) const { return single_sweep_normal(); }
 
   /// ‖A‖_F, exact up to rounding, or nothing when it cannot be had for about the price of a product.
   /// Throws std::invalid_argument naming the first NaN or Inf, if the operator holds entries and has one.

@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <lowrank/svd/methods.hpp>
+#include <lowrank/svd/orthonormalize.hpp>
 
 /// The iterations behind the truncated methods. Each finds a basis X of one side of A whose image op(A)·X is known, and
 /// from it the triplets; it may hand over what it has found to an iteration in another precision.
@@ -113,7 +114,7 @@ class BlockKrylov {
   Handover handover();
 
   Index products() const { return products_; }
-  Index sweeps() const { return products_; }
+  Index sweeps() const { return sweeps_; }
   bool hidden() const { return verdict_.hidden; }
   bool is_coarse() const { return coarse_ != nullptr && &coarse_->A == A_; }
 
@@ -123,6 +124,10 @@ class BlockKrylov {
     Eigen::MatrixXd core;  // op(A)·basis = (the other side's basis)·core
     double lost = 0;       // but for columns of this norm that were rounding
   };
+  /// Y = op(A)·X, the last block here; where a sweep over A gives more, that is kept for the next half-step, if there
+  /// is to be one.
+  void multiply(MatrixView<const T> X, MatrixView<T> Y, bool more);
+  void keep_sweep(const BlockCoefficients& image);
   /// Judges the Ritz values of the side that was multiplied last.
   void judge();
   ResidualBlock<T> residual_block(const ThinSvd<double>& ritz, Index count) const;
@@ -135,7 +140,9 @@ class BlockKrylov {
   StoppingRule::Verdict verdict_;
   Side right_, left_;
   Side *from_ = &right_, *to_ = &left_;
-  Index products_ = 0;
+  Matrix<T> swept_;  // Aᵀ times the last block of the left, if one sweep has given both products
+  bool fused_ = true;
+  Index products_ = 0, sweeps_ = 0;
 };
 
 }  // namespace lowrank

@@ -63,9 +63,10 @@ bool BlockKrylov<T>::run(Index products) {
     // 1. The image of the last block, Y = op(A)·X, against the other basis: the next block of that.
     const MatrixView<const T> X = from_->basis.last(block_);
     const MatrixView<T> Y = to_->basis.next(block_);
-    from_ == &right_ ? A_->multiply(X, Y) : A_->multiply_adjoint(X, Y);
+    multiply(X, Y, products_ + 1 < products);
     products_ += 1;
     const BlockCoefficients image = orthonormalize_against<T>(to_->basis.view(), Y);
+    if (from_ == &right_ && !swept_.empty()) keep_sweep(image);
     append_columns(from_->core, image.C, image.R);
     from_->lost = std::hypot(from_->lost, image.lost);
     to_->basis.grow(block_);
@@ -88,6 +89,40 @@ bool BlockKrylov<T>::run(Index products) {
     const Index cols = to_->basis.cols() + block_;
     if (cols > to_->basis.rows() || (cols > limit_ && !verdict_.met)) return false;
   }
+}
+
+template <Real T>
+void BlockKrylov<T>::multiply(MatrixView<const T> X, MatrixView<T> Y, bool more) {
+  if (from_ == &left_ && !swept_.empty()) {
+    copy<T>(swept_, Y);
+    swept_ = {};
+    return;
+  }
+  sweeps_ += 1;
+  if (from_ == &left_) return A_->multiply_adjoint(X, Y);
+  if (!fused_ || !more || !A_->fuses_normal(block_)) return A_->multiply(X, Y);
+  swept_ = Matrix<T>(A_->cols(), block_, A_->device());
+  A_->multiply_normal(X, Y, swept_);
+}
+
+/// From Aᵀ·Y to Aᵀ·Q with Y = Q'·C + Q·R, [Q', Q] the left basis, and Aᵀ·Q' = V·L:
+///   Aᵀ·Q = (Aᵀ·Y - V·L·C)·R⁻¹
+/// which is as good as a product while R is well conditioned. Later blocks are no better than this one.
+template <Real T>
+void BlockKrylov<T>::keep_sweep(const BlockCoefficients& image) {
+  constexpr double most_condition = 16;
+  const std::vector<double> R = thin_svd<double>(image.R, Vectors::none).S;
+  fused_ = R.front() <= most_condition * R.back();
+  if (!fused_) {
+    swept_ = {};
+    return;
+  }
+  if (image.C.rows() > 0) {
+    Matrix<double> LC(left_.core.rows(), block_);
+    LC.eigen() = left_.core * image.C.eigen();
+    lowrank::multiply<T>(T(-1), right_.basis.view(), from_double<T>(LC, A_->device()), T(1), swept_);
+  }
+  solve_upper_right<T>(swept_, image.R);
 }
 
 template <Real T>

@@ -176,3 +176,43 @@ TEST_CASE_TEMPLATE("orthonormalize_against: one block after the other that lies 
     CHECK(lowrank::orthogonality_defect<T>(Q.view().left_cols(have + b)) < 100 * check::eps<T>);
   }
 }
+
+TEST_CASE_TEMPLATE("svd krylov: tall matrices by rows in one sweep for both products", T, float, double) {
+  // Slow decay: blocks that are well conditioned. Fast: the sweep's second half is no good, and is made anew.
+  for (const double ratio : {0.97, 0.8}) {
+    CAPTURE(ratio);
+    std::vector<double> sigma;
+    for (Index i = 0; i < 200; ++i) sigma.push_back(std::pow(ratio, static_cast<double>(i)));
+    const Matrix<T> columns = with_noise<T>(sigma, 4000, 220);
+    const Matrix<T> A = check::there(Matrix<T>::copy_of(columns, lowrank::Order::row_major));
+    REQUIRE(A.order() == lowrank::Order::row_major);
+    const Reference<T> reference(A);
+    lowrank::SvdOptions options;
+    options.method = SvdMethod::krylov;
+    for (const Index rank : {20, 40}) {
+      CAPTURE(rank);
+      const auto svd = lowrank::truncated_svd(A, {.rank = rank}, options);
+      check::check_svd<T>(reference, {.rank = rank}, svd);
+      CHECK(svd.converged);
+    }
+    // Reading A is what passes count: the norm, products and what the certificate needs. By columns each product is
+    // one.
+    const auto by_rows = lowrank::truncated_svd(A, {.rank = 40}, options);
+    const auto by_columns = lowrank::truncated_svd(columns, {.rank = 40}, options);
+    if (lowrank::fuses_normal<T>(A, 32, std::is_same_v<T, double>) && ratio == 0.97)
+      CHECK(by_rows.passes < by_columns.passes);
+    CHECK(by_rows.certificate.relative_error ==
+          doctest::Approx(by_columns.certificate.relative_error).epsilon(options.excess));
+  }
+}
+
+TEST_CASE("svd krylov: a tall matrix by rows whose rank is below the block, in one sweep") {
+  const Matrix<float> columns = with_noise<float>({5, 4, 3}, 4000, 220);
+  const Matrix<float> A = check::there(Matrix<float>::copy_of(columns, lowrank::Order::row_major));
+  lowrank::SvdOptions options;
+  options.method = SvdMethod::krylov;
+  const auto svd = lowrank::truncated_svd(A, {.rank = 3}, options);
+  CHECK(svd.converged);
+  CHECK(svd.certificate.relative_error < 1e-5);
+  for (Index i = 0; i < 3; ++i) CHECK(svd.S[static_cast<std::size_t>(i)] == doctest::Approx(5.0 - i).epsilon(1e-5));
+}
