@@ -61,9 +61,10 @@ double StoppingRule::expected_gain(const std::vector<double>& ritz, Index rank, 
   }
   double expected = gain;
   if (std::isfinite(gain)) {
-    // A gain far below the last one begins a slower phase, of which nothing is known yet.
+    // A gain far below the last one begins a slower phase, of which nothing is known yet. Of a first gain nothing is
+    // known at all: where double goes on from float on a plateau of noise, gains fall by less than a fifth a step.
     double ratio = last_gain_ > 0 ? gain / last_gain_ : 0;
-    ratio = ratio < 0.25 ? 0.7 : std::clamp(ratio, 0.5, 0.95);
+    ratio = last_gain_ <= 0 ? 0.85 : ratio < 0.25 ? 0.7 : std::clamp(ratio, 0.5, 0.95);
     expected = gain * ratio / (1 - ratio);
   }
   last_gain_ = std::isfinite(gain) ? gain : -1;

@@ -35,7 +35,7 @@ struct Precision {
 /// Ritz values only grow towards the singular values, so what Σ_{i<=r} σ̂ᵢ² can still gain is what the error is above
 /// the best possible one. It is bounded in two ways: by the energy outside the basis, ‖A‖² - ‖QᵀA‖² (Ky Fan), which
 /// settles fast decaying spectra at once; else by extrapolating the gains of the last steps as a geometric series whose
-/// ratio is taken no better than 1/2, and 0.7 where a slower phase begins.
+/// ratio is taken no better than 1/2, 0.7 where a slower phase begins, and 0.85 where there is but one gain to tell by.
 class StoppingRule {
  public:
   struct Verdict {
