@@ -112,7 +112,7 @@ template <Real T>
 void BlockKrylov<T>::keep_sweep(const BlockCoefficients& image) {
   constexpr double most_condition = 16;
   const std::vector<double> R = thin_svd<double>(image.R, Vectors::none).S;
-  fused_ = R.front() <= most_condition * R.back();
+  fused_ = R.back() > 0 && R.front() <= most_condition * R.back();
   if (!fused_) {
     swept_ = {};
     return;

@@ -216,3 +216,14 @@ TEST_CASE("svd krylov: a tall matrix by rows whose rank is below the block, in o
   CHECK(svd.certificate.relative_error < 1e-5);
   for (Index i = 0; i < 3; ++i) CHECK(svd.S[static_cast<std::size_t>(i)] == doctest::Approx(5.0 - i).epsilon(1e-5));
 }
+
+TEST_CASE_TEMPLATE("svd krylov: a tall zero matrix by rows", T, float, double) {
+  Matrix<T> zero(4000, 200, lowrank::Order::row_major);
+  lowrank::fill<T>(zero, 0);
+  const Matrix<T> A = check::there(std::move(zero));
+  lowrank::SvdOptions options;
+  options.method = SvdMethod::krylov;
+  const auto svd = lowrank::truncated_svd(A, {.rank = 5}, options);
+  for (const T s : svd.S) CHECK(s == 0);
+  CHECK(svd.certificate.relative_error == 0);
+}
