@@ -16,6 +16,12 @@
 namespace lowrank::amx {
 namespace {
 
+struct __attribute__((packed)) TileConfig {
+  std::uint8_t palette = 1, start = 0, reserved[14] = {};
+  std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
 /// Upper halves of 2^-90 and 2^90.
 constexpr std::uint16_t kLeast = 0x1280, kGreatest = 0x6c80;
 
@@ -24,9 +30,19 @@ LOWRANK_AMX inline __m512i upper_pairs(__m512i a, __m512i b) {
   return _mm512_ternarylogic_epi32(_mm512_set1_epi32(-65536), b, _mm512_srli_epi32(a, 16), 0xca);
 }
 
-/// 16 pairs (a, b) cut into three planes, `to` + 0, 1 and 2 tiles; `most` gathers the largest upper half of each lane.
+/// 16 pairs (a, b) as P planes from `to` on; with three of them `most` gathers the largest upper half of each lane.
 /// Rounding to nearest, the remainders exact.
+template <int P>
 LOWRANK_AMX inline void split(__m512 a, __m512 b, char* to, __m512i& most) {
+  if constexpr (P == 1) {
+    // The instruction gives all of a, then all of b.
+    const auto both = (__m512i)_mm512_cvtne2ps_pbh(b, a);
+    const __m512i upper = _mm512_castsi256_si512(_mm512_extracti64x4_epi64(both, 1));
+    _mm512_store_si512(to,
+                       _mm512_or_si512(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(both)),
+                                       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(upper)), 16)));
+    return;
+  }
   const __m512i half = _mm512_set1_epi32(0x8000), mask = _mm512_set1_epi32(-65536);
   const __m512i raw = upper_pairs(_mm512_castps_si512(a), _mm512_castps_si512(b));
   most = _mm512_max_epu16(most, _mm512_and_si512(raw, _mm512_set1_epi16(0x7fff)));
@@ -40,10 +56,20 @@ LOWRANK_AMX inline void split(__m512 a, __m512 b, char* to, __m512i& most) {
   _mm512_store_si512(to + 2 * kTileBytes, upper_pairs(_mm512_castps_si512(a), _mm512_castps_si512(b)));
 }
 
+/// The first `count` of 16 lanes.
+LOWRANK_AMX inline __mmask16 lanes(Index count) {
+  return static_cast<__mmask16>(count >= 16 ? 0xffff : count <= 0 ? 0 : (1 << count) - 1);
+}
 /// 16 entries, of which the first `count` are there and the others 0.
 LOWRANK_AMX inline __m512 load(const float* p, Index count) {
-  if (count >= 16) return _mm512_loadu_ps(p);
-  return count <= 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(static_cast<__mmask16>((1 << count) - 1), p);
+  return count >= 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(lanes(count), p);
+}
+LOWRANK_AMX inline __m512 load(const double* p, Index count) {
+  const __mmask16 mask = lanes(count);
+  const auto low = static_cast<__mmask8>(mask), high = static_cast<__mmask8>(mask >> 8);
+  const __m256 a = _mm512_cvtpd_ps(_mm512_maskz_loadu_pd(low, p));
+  const __m256 b = high == 0 ? _mm256_setzero_ps() : _mm512_cvtpd_ps(_mm512_maskz_loadu_pd(high, p + 8));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(a), b, 1);
 }
 /// The same, `stride` entries apart.
 LOWRANK_AMX inline __m512 load(const float* p, Index count, Index stride) {
@@ -68,39 +94,57 @@ LOWRANK_AMX inline bool lanes_in_range(__m512i most) {
 
 }  // namespace
 
-LOWRANK_AMX bool convert_rows(MatrixView<const float> A, Index padded, char* to) {
-  const Index steps = (A.cols() + kStepDepth - 1) / kStepDepth;
+LOWRANK_AMX void configure_tiles() {
+  // In memory for good: the compiler does not see that the instruction reads all of it.
+  static constexpr TileConfig config;
+  _tile_loadconfig(&config);
+}
+LOWRANK_AMX void release_tiles() { _tile_release(); }
+
+namespace {
+
+template <int P, Real S>
+LOWRANK_AMX bool convert_rows(MatrixView<const S> A, Index groups, Index steps, char* to) {
   bool fits = true;
-  for (Index i = 0; i < padded; ++i) {
-    const float* row = A.data() + i * A.ld();
+  for (Index i = 0; i < groups * kLines; ++i) {
+    const S* row = A.data() + i * A.ld();
     const Index depth = i < A.rows() ? A.cols() : 0;
-    char* line = to + i / kLines * kSteps * kStepBytes + i % kLines * 64;
+    char* line = to + i / kLines * steps * step_bytes(P) + i % kLines * 64;
     __m512i most = _mm512_setzero_si512();
     for (Index s = 0; s < steps; ++s) {
       const Index l = s * kStepDepth;
-      split(load(row + l, depth - l), load(row + l + 16, depth - l - 16), line + s * kStepBytes, most);
+      split<P>(load(row + l, depth - l), load(row + l + 16, depth - l - 16), line + s * step_bytes(P), most);
     }
     fits = fits && in_range(most);
   }
   return fits;
 }
 
-LOWRANK_AMX bool convert_columns(MatrixView<const float> A, Index padded, char* to) {
-  const Index steps = (A.cols() + kStepDepth - 1) / kStepDepth, groups = padded / kLines;
-  __m512i most[16];
-  for (Index g = 0; g < groups; ++g) most[g] = _mm512_setzero_si512();
+constexpr Index kMostGroups = 16;
+
+template <int P, Real S>
+LOWRANK_AMX bool convert_columns(MatrixView<const S> A, Index groups, Index steps, char* to) {
+  __m512i most[kMostGroups] = {};
   for (Index s = 0; s < steps; ++s)
     for (Index p = 0; p < kLines; ++p) {
       const Index l = s * kStepDepth + p;
       const Index first = l < A.cols() ? A.rows() : 0, second = l + 16 < A.cols() ? A.rows() : 0;
       for (Index g = 0; g < groups; ++g)
-        split(load(A.data() + l * A.ld() + g * kLines, first - g * kLines),
-              load(A.data() + (l + 16) * A.ld() + g * kLines, second - g * kLines),
-              to + (g * kSteps + s) * kStepBytes + p * 64, most[g]);
+        split<P>(load(A.data() + l * A.ld() + g * kLines, first - g * kLines),
+                 load(A.data() + (l + 16) * A.ld() + g * kLines, second - g * kLines),
+                 to + (g * steps + s) * step_bytes(P) + p * 64, most[g]);
     }
   bool fits = true;
   for (Index g = 0; g < groups; ++g) fits = fits && lanes_in_range(most[g]);
   return fits;
+}
+
+}  // namespace
+
+template <int P, Real S>
+bool convert(MatrixView<const S> A, Index groups, Index steps, char* to) {
+  return A.order() == Order::row_major ? convert_rows<P>(A, groups, steps, to)
+                                       : convert_columns<P>(A, groups, steps, to);
 }
 
 namespace {
@@ -143,6 +187,7 @@ std::vector<float> largest_entries(MatrixView<const float> X) {
 
 namespace {
 
+template <int P>
 LOWRANK_AMX void pack(MatrixView<const float> X, bool by_columns, Panel& panel, Index g, Index s) {
   const bool col_major = X.order() == Order::col_major;
   const Index down = col_major ? 1 : X.ld(), right = col_major ? X.ld() : 1;
@@ -156,29 +201,36 @@ LOWRANK_AMX void pack(MatrixView<const float> X, bool by_columns, Panel& panel, 
     const float* a = from + p * (by_columns ? down : right);
     const Index stride = by_columns ? right : down;
     const __m512 scale = by_columns ? _mm512_loadu_ps(power) : _mm512_set1_ps(power[p]);
-    split(_mm512_scalef_ps(load(a, first, stride), scale), _mm512_scalef_ps(load(a + 16 * down, second, stride), scale),
-          panel.at(g, s) + p * 64, unused);
+    split<P>(_mm512_scalef_ps(load(a, first, stride), scale),
+             _mm512_scalef_ps(load(a + 16 * down, second, stride), scale), panel.at(g, s) + p * 64, unused);
   }
 }
 
 }  // namespace
 
+template <int P>
 Panel packed_panel(MatrixView<const float> X, const float* largest, bool by_columns) {
   const Index steps = (X.rows() + kStepDepth - 1) / kStepDepth, groups = (X.cols() + kLines - 1) / kLines;
   const std::size_t width = static_cast<std::size_t>(groups * kLines);
-  Panel panel{steps, groups, std::vector<float>(width, 0.0F), std::vector<float>(width, 1.0F), {}};
-  panel.tiles = Matrix<float>(checked_product(steps * groups, kStepBytes / 4), 1);
-  for (std::size_t j = 0; j < static_cast<std::size_t>(X.cols()); ++j) {
+  Panel panel{P, steps, groups, std::vector<float>(width, 0.0F), std::vector<float>(width, 1.0F), {}};
+  panel.tiles = Matrix<float>(checked_product(steps * groups, step_bytes(P) / 4), 1);
+  for (std::size_t j = 0; P == 3 && j < static_cast<std::size_t>(X.cols()); ++j) {
     if (largest[j] == 0) continue;
     const int exponent = std::ilogb(largest[j]);
     panel.power[j] = static_cast<float>(-exponent);
     panel.inverse[j] = std::ldexp(1.0F, exponent);
   }
 #pragma omp parallel for schedule(static) collapse(2)
-  for (Index g = 0; g < groups; ++g)
-    for (Index s = 0; s < steps; ++s) pack(X, by_columns, panel, g, s);
+  for (Index s = 0; s < steps; ++s)
+    for (Index g = 0; g < groups; ++g) pack<P>(X, by_columns, panel, g, s);
   return panel;
 }
+
+template bool convert<1>(MatrixView<const double>, Index, Index, char*);
+template bool convert<3>(MatrixView<const float>, Index, Index, char*);
+template bool convert<3>(MatrixView<const double>, Index, Index, char*);
+template Panel packed_panel<1>(MatrixView<const float>, const float*, bool);
+template Panel packed_panel<3>(MatrixView<const float>, const float*, bool);
 
 }  // namespace lowrank::amx
 

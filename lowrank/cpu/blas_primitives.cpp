@@ -65,8 +65,8 @@ void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<cons
     return;
   }
   if constexpr (std::is_same_v<T, float>)
-    if (amx::suits(A, B)) {
-      for (const amx::Rows& rows : amx::multiply(alpha, A, B, beta, C))
+    if (amx::suits<float>(A, B)) {
+      for (const amx::Rows& rows : amx::multiply<float>(alpha, A, B, beta, C))
         multiply_ordinary<T>(alpha, A.middle_rows(rows.first, rows.count), B, beta,
                              C.middle_rows(rows.first, rows.count));
       return;
@@ -78,7 +78,7 @@ template <Real T>
 bool HostPrimitives<T>::multiplies_rounded(Rounding to) const {
   // Passes of a float matrix in bfloat16 would spare no more than the product and the certificate that follow cost.
   if (std::is_same_v<T, float>) return false;
-  return to == Rounding::to_bfloat16 ? bfloat16::available() : panel_multiply_is_vectorized();
+  return to == Rounding::to_bfloat16 ? bfloat16::faster_unit().has_value() : panel_multiply_is_vectorized();
 }
 
 template <Real T>
@@ -86,10 +86,11 @@ void HostPrimitives<T>::multiply_rounded(Rounding to, MatrixView<const T> A, Mat
                                          MatrixView<float> C) const {
   if (!multiplies_rounded(to)) return Primitives<T>::multiply_rounded(to, A, X, C);
   if constexpr (std::is_same_v<T, double>) {
-    if (to == Rounding::to_bfloat16)
-      bfloat16::multiply(A, X, C);
-    else
-      panel_multiply<double, float>(1, A, X, 0, C);
+    if (to == Rounding::to_bfloat16) return bfloat16::multiply(*bfloat16::faster_unit(), A, X, C);
+    if (!amx::suits<double>(A, X)) return panel_multiply<double, float>(1, A, X, 0, C);
+    for (const amx::Rows& rows : amx::multiply<double>(1, A, X, 0, C))
+      panel_multiply<double, float>(1, A.middle_rows(rows.first, rows.count), X, 0,
+                                    C.middle_rows(rows.first, rows.count));
   }
 }
 

@@ -24,19 +24,6 @@
 namespace lowrank::amx {
 namespace {
 
-struct __attribute__((packed)) TileConfig {
-  std::uint8_t palette = 1, start = 0, reserved[14] = {};
-  std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-LOWRANK_AMX void configure_tiles() {
-  // In memory for good: the compiler does not see that the instruction reads all of it.
-  static constexpr TileConfig config;
-  _tile_loadconfig(&config);
-}
-LOWRANK_AMX void release_tiles() { _tile_release(); }
-
 // Sum `c` += a·x, in the order that A's side asks for. Tile numbers are constants.
 #define LOWRANK_DP(c, a, x)  \
   if constexpr (Left)        \
@@ -44,117 +31,133 @@ LOWRANK_AMX void release_tiles() { _tile_release(); }
   else                       \
     _tile_dpbf16ps(c, x, a)
 #define LOWRANK_LOAD(tile, from, plane) _tile_loadd(tile, (from) + (plane)*kTileBytes, 64)
+#define LOWRANK_SUM(tile)              \
+  if (add)                             \
+    _tile_loadd(tile, sums[tile], 64); \
+  else                                 \
+    _tile_zero(tile)
+#define LOWRANK_SUMS() \
+  LOWRANK_SUM(0);      \
+  LOWRANK_SUM(1);      \
+  LOWRANK_SUM(2);      \
+  LOWRANK_SUM(3)
+#define LOWRANK_STORE()         \
+  _tile_stored(0, sums[0], 64); \
+  _tile_stored(1, sums[1], 64); \
+  _tile_stored(2, sums[2], 64); \
+  _tile_stored(3, sums[3], 64)
 #define LOWRANK_FOUR() \
   LOWRANK_DP(0, 4, 6); \
   LOWRANK_DP(1, 4, 7); \
   LOWRANK_DP(2, 5, 6); \
-  LOWRANK_DP(3, 5, 7)
+  LOWRANK_DP(3, 5, 7); \
+  ahead.some()
 
-/// Two groups of A by two of X: sums (0,0), (0,1), (1,0), (1,1) to out[0..3]. Small products first.
-template <bool Left>
-LOWRANK_AMX void kernel_2x2(const char* a, const char* x0, const char* x1, Index steps, float* const* out,
-                            Prefetch& ahead) {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  for (Index s = 0; s < steps; ++s) {
-    const char *a0 = a + s * kStepBytes, *a1 = a0 + kSteps * kStepBytes;
-    LOWRANK_LOAD(4, a0, 0);
-    LOWRANK_LOAD(6, x0, 2);
-    LOWRANK_LOAD(7, x1, 2);
+/// Two groups of A, a and `next` further, by two of X: sums (0,0), (0,1), (1,0), (1,1), set or added to. The steps of A
+/// lie behind each other, those of X `x_step` apart. Small products first.
+template <int P, bool Left>
+LOWRANK_AMX void kernel_2x2(const char* a, Index next, const char* x, Index x_step, Index steps, bool add,
+                            float* const* sums, Prefetch& ahead) {
+  LOWRANK_SUMS();
+  for (Index s = 0; s < steps; ++s, a += step_bytes(P), x += x_step) {
+    const char *a1 = a + next, *x1 = x + step_bytes(P);
+    if constexpr (P == 3) {
+      LOWRANK_LOAD(4, a, 0);
+      LOWRANK_LOAD(6, x, 2);
+      LOWRANK_LOAD(7, x1, 2);
+      LOWRANK_LOAD(5, a1, 0);
+      LOWRANK_FOUR();
+      LOWRANK_LOAD(6, x, 1);
+      LOWRANK_LOAD(7, x1, 1);
+      LOWRANK_FOUR();
+      LOWRANK_LOAD(4, a, 1);
+      LOWRANK_LOAD(5, a1, 1);
+      LOWRANK_FOUR();
+      LOWRANK_LOAD(6, x, 0);
+      LOWRANK_LOAD(7, x1, 0);
+      LOWRANK_FOUR();
+      LOWRANK_LOAD(4, a, 2);
+      LOWRANK_LOAD(5, a1, 2);
+      LOWRANK_FOUR();
+    }
+    LOWRANK_LOAD(4, a, 0);
     LOWRANK_LOAD(5, a1, 0);
+    if constexpr (P == 1) {
+      LOWRANK_LOAD(6, x, 0);
+      LOWRANK_LOAD(7, x1, 0);
+    }
     LOWRANK_FOUR();
-    LOWRANK_LOAD(6, x0, 1);
-    LOWRANK_LOAD(7, x1, 1);
-    LOWRANK_FOUR();
-    LOWRANK_LOAD(4, a0, 1);
-    LOWRANK_LOAD(5, a1, 1);
-    LOWRANK_FOUR();
-    LOWRANK_LOAD(6, x0, 0);
-    LOWRANK_LOAD(7, x1, 0);
-    LOWRANK_FOUR();
-    LOWRANK_LOAD(4, a0, 2);
-    LOWRANK_LOAD(5, a1, 2);
-    LOWRANK_FOUR();
-    LOWRANK_LOAD(4, a0, 0);
-    LOWRANK_LOAD(5, a1, 0);
-    LOWRANK_FOUR();
-    x0 += kStepBytes, x1 += kStepBytes;
-    ahead.some();
   }
-  _tile_stored(0, out[0], 64);
-  _tile_stored(1, out[1], 64);
-  _tile_stored(2, out[2], 64);
-  _tile_stored(3, out[3], 64);
+  LOWRANK_STORE();
 }
 
-/// Four groups of A by one of X.
-template <bool Left>
-LOWRANK_AMX void kernel_4x1(const char* a, const char* x, Index steps, float* const* out, Prefetch& ahead) {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  for (Index s = 0; s < steps; ++s) {
-    const char* at = a + s * kStepBytes;
+/// Four groups of A, `next` apart, by one of X.
+template <int P, bool Left>
+LOWRANK_AMX void kernel_4x1(const char* a, Index next, const char* x, Index x_step, Index steps, bool add,
+                            float* const* sums, Prefetch& ahead) {
+  LOWRANK_SUMS();
+  for (Index s = 0; s < steps; ++s, a += step_bytes(P), x += x_step) {
     LOWRANK_LOAD(4, x, 0);
-    LOWRANK_LOAD(5, x, 1);
-    LOWRANK_LOAD(6, x, 2);
-#define LOWRANK_ONE(c)                              \
-  LOWRANK_LOAD(7, at + (c)*kSteps * kStepBytes, 2); \
-  LOWRANK_DP(c, 7, 4);                              \
-  LOWRANK_LOAD(7, at + (c)*kSteps * kStepBytes, 1); \
-  LOWRANK_DP(c, 7, 5);                              \
-  LOWRANK_DP(c, 7, 4);                              \
-  LOWRANK_LOAD(7, at + (c)*kSteps * kStepBytes, 0); \
-  LOWRANK_DP(c, 7, 6);                              \
-  LOWRANK_DP(c, 7, 5);                              \
-  LOWRANK_DP(c, 7, 4)
-    LOWRANK_ONE(0);
-    LOWRANK_ONE(1);
-    LOWRANK_ONE(2);
-    LOWRANK_ONE(3);
-    x += kStepBytes;
-    ahead.some();
+    if constexpr (P == 3) {
+      LOWRANK_LOAD(5, x, 1);
+      LOWRANK_LOAD(6, x, 2);
+#define LOWRANK_ONE(c)              \
+  LOWRANK_LOAD(7, a + (c)*next, 2); \
+  LOWRANK_DP(c, 7, 4);              \
+  LOWRANK_LOAD(7, a + (c)*next, 1); \
+  LOWRANK_DP(c, 7, 5);              \
+  LOWRANK_DP(c, 7, 4);              \
+  LOWRANK_LOAD(7, a + (c)*next, 0); \
+  LOWRANK_DP(c, 7, 6);              \
+  LOWRANK_DP(c, 7, 5);              \
+  LOWRANK_DP(c, 7, 4);              \
+  ahead.some()
+      LOWRANK_ONE(0);
+      LOWRANK_ONE(1);
+      LOWRANK_ONE(2);
+      LOWRANK_ONE(3);
+    } else {
+      LOWRANK_LOAD(5, a, 0);
+      LOWRANK_DP(0, 5, 4);
+      LOWRANK_LOAD(6, a + next, 0);
+      LOWRANK_DP(1, 6, 4);
+      LOWRANK_LOAD(7, a + 2 * next, 0);
+      LOWRANK_DP(2, 7, 4);
+      LOWRANK_LOAD(5, a + 3 * next, 0);
+      LOWRANK_DP(3, 5, 4);
+      ahead.some();
+    }
   }
-  _tile_stored(0, out[0], 64);
-  _tile_stored(1, out[1], 64);
-  _tile_stored(2, out[2], 64);
-  _tile_stored(3, out[3], 64);
+  LOWRANK_STORE();
 }
 
-LOWRANK_AMX void add_tiles(const float* from, int count, float* const* out) {
-  for (int t = 0; t < count; ++t)
-    for (Index i = 0; i < kTileFloats; i += 16)
-      _mm512_store_ps(out[t] + i,
-                      _mm512_add_ps(_mm512_load_ps(out[t] + i), _mm512_load_ps(from + t * kTileFloats + i)));
-}
-
-/// The sums of a converted block with the steps of the panel from `first` on, set or added to tile (g, h) of
-/// sums, at (g·panel.groups + h)·kTileFloats.
-template <bool Left>
+/// The products of a converted block of `groups` groups with the steps of the panel from `first` on, set or added to
+/// tile (g, h) of sums, at (g·panel.groups + h)·kTileFloats.
+template <int P, bool Left>
 void block_products(const char* a, Index groups, Panel& panel, Index first, Index steps, bool add, float* sums,
                     Prefetch& ahead) {
-  alignas(64) float fresh[4 * kTileFloats];
-  float* const scratch[4] = {fresh, fresh + kTileFloats, fresh + 2 * kTileFloats, fresh + 3 * kTileFloats};
   const auto tile = [&](Index g, Index h) { return sums + (g * panel.groups + h) * kTileFloats; };
-  const Index pairs = panel.groups / 2, kernels = groups / 2 * pairs + (panel.groups % 2) * groups / 4;
-  ahead.spread(kernels * steps);
-  for (Index g = 0; g < groups; g += 2)
-    for (Index h = 0; h + 1 < panel.groups; h += 2) {
-      float* const out[4] = {tile(g, h), tile(g, h + 1), tile(g + 1, h), tile(g + 1, h + 1)};
-      kernel_2x2<Left>(a + g * kSteps * kStepBytes, panel.at(h, first), panel.at(h + 1, first), steps,
-                       add ? scratch : out, ahead);
-      if (add) add_tiles(fresh, 4, out);
+  const Index next = steps * step_bytes(P), x_step = panel.groups * step_bytes(P), last = panel.groups - 1;
+  // Calls of ahead.some(): six or one in a step of two groups of A by two of X, four or one of four by one.
+  const Index of_pairs = groups / 2 * (panel.groups / 2) * (P == 3 ? 6 : 1), of_last = groups / 4 * (P == 3 ? 4 : 1);
+  ahead.spread(steps * (of_pairs + panel.groups % 2 * of_last));
+  asm volatile("" ::: "memory");  // The tiles are loaded behind the compiler's back.
+  for (Index h = 0; h < last; h += 2)
+    for (Index g = 0; g < groups; g += 2) {
+      float* const to[4] = {tile(g, h), tile(g, h + 1), tile(g + 1, h), tile(g + 1, h + 1)};
+      kernel_2x2<P, Left>(a + g * next, next, panel.at(h, first), x_step, steps, add, to, ahead);
     }
-  if (panel.groups % 2 == 0) return;
-  const Index h = panel.groups - 1;
-  for (Index g = 0; g < groups; g += 4) {
-    float* const out[4] = {tile(g, h), tile(g + 1, h), tile(g + 2, h), tile(g + 3, h)};
-    kernel_4x1<Left>(a + g * kSteps * kStepBytes, panel.at(h, first), steps, add ? scratch : out, ahead);
-    if (add) add_tiles(fresh, 4, out);
-  }
+  if (panel.groups % 2 == 1)
+    for (Index g = 0; g < groups; g += 4) {
+      float* const to[4] = {tile(g, last), tile(g + 1, last), tile(g + 2, last), tile(g + 3, last)};
+      kernel_4x1<P, Left>(a + g * next, next, panel.at(last, first), x_step, steps, add, to, ahead);
+    }
+  asm volatile("" ::: "memory");
+}
+
+LOWRANK_AMX void add_to(float* totals, const float* sums, Index count) {
+  for (Index i = 0; i < count; i += 16)
+    _mm512_store_ps(totals + i, _mm512_add_ps(_mm512_load_ps(totals + i), _mm512_load_ps(sums + i)));
 }
 
 /// C = alpha·(sums, scaled back) + beta·C.
@@ -178,53 +181,87 @@ LOWRANK_AMX void store(float alpha, const float* sums, const Panel& panel, float
     }
 }
 
-/// Rows of A by blocks, handed out in turn; the block after the present one is known early, to be fetched ahead.
-template <bool Left>
-std::vector<char> sweep(float alpha, MatrixView<const float> A, Panel& panel, float beta, MatrixView<float> C,
-                        Index height) {
-  const Index m = A.rows(), n = A.cols(), blocks = (m + height - 1) / height;
-  std::vector<char> refused(static_cast<std::size_t>(blocks), 0);
+/// Depth over which a sum stays in a tile before it is added to the result. Longer ones lose accuracy.
+constexpr Index kChain = 512;
+/// What of A is converted together, by rows (left) or by columns: runs of 1 KiB in memory, not too many of them, since
+/// they may lie a power of two apart and fight for the same cache lines.
+constexpr Index block_rows(bool left) { return left ? 64 : 128; }
+constexpr Index block_depth(bool left) { return left ? 256 : 64; }
+
+/// Whether blocks of so many rows, from the first one on, held entries that the unit cannot take.
+using Refused = std::vector<char>;
+
+/// Rows of A in turn, `height` of them at a time: block by block they are converted and meet all of the panel while
+/// the caches hold both. The block after the present one is fetched ahead. Refused blocks leave C as it was.
+template <int P, bool Left, Real S>
+Refused sweep(float alpha, MatrixView<const S> A, Panel& panel, float beta, MatrixView<float> C, Index height) {
+  constexpr Index high = block_rows(Left), depth = block_depth(Left), most_steps = depth / kStepDepth;
+  const Index m = A.rows(), n = A.cols(), turns = (m + height - 1) / height, width = panel.groups * kLines;
+  Refused refused(static_cast<std::size_t>((m + high - 1) / high), 0);
   std::atomic<Index> counter{0};
 #pragma omp parallel
   {
-    Matrix<float> planes(height / kLines * kSteps * kStepBytes / 4, 1), sums(height * panel.groups * kLines, 1);
+    Matrix<float> planes(high / kLines * most_steps * step_bytes(P) / 4, 1);
+    Matrix<float> sums(height * width, 1), totals(height * width, 1);
     char* const tiles = reinterpret_cast<char*>(planes.data());
     configure_tiles();
-    const auto cut = [&](Index b, Index l) {
-      return A.block(b * height, l, std::min(height, m - b * height), std::min(kDepth, n - l));
-    };
-    for (Index b = counter++, next = 0; b < blocks; b = next) {
+    const auto block = [&](Index i, Index l) { return A.block(i, l, std::min(high, m - i), std::min(depth, n - l)); };
+    for (Index turn = counter++, next = 0; turn < turns; turn = next) {
       next = counter++;
-      bool fits = true;
-      for (Index l = 0; l < n && fits; l += kDepth) {
-        const MatrixView<const float> part = cut(b, l);
-        const Index padded = round_up(part.rows(), kGroups * kLines);
-        fits = Left ? convert_rows(part, padded, tiles) : convert_columns(part, padded, tiles);
-        Prefetch ahead;
-        if (l + kDepth < n)
-          ahead = Prefetch(cut(b, l + kDepth));
-        else if (next < blocks)
-          ahead = Prefetch(cut(next, 0));
-        asm volatile("" ::: "memory");  // The tiles are loaded behind the compiler's back.
-        if (fits)
-          block_products<Left>(tiles, padded / kLines, panel, l / kStepDepth,
-                               (part.cols() + kStepDepth - 1) / kStepDepth, l > 0, sums.data(), ahead);
+      const Index first = turn * height, end = std::min(m, first + height);
+      std::fill_n(totals.data(), totals.size(), 0.0F);
+      for (Index l = 0; l < n; l += depth) {
+        const bool add = l % kChain != 0, ends = (l + depth) % kChain == 0 || l + depth >= n;
+        for (Index i = first; i < end; i += high) {
+          char& refuse = refused[static_cast<std::size_t>(i / high)];
+          if (refuse != 0) continue;
+          const MatrixView<const S> part = block(i, l);
+          const Index groups = round_up(part.rows(), kGroups * kLines) / kLines;
+          const Index steps = (part.cols() + kStepDepth - 1) / kStepDepth;
+          if (!convert<P>(part, groups, steps, tiles) && P == 3) {
+            refuse = 1;
+            continue;
+          }
+          Prefetch ahead;
+          if (i + high < end)
+            ahead = Prefetch(block(i + high, l));
+          else if (l + depth < n)
+            ahead = Prefetch(block(first, l + depth));
+          else if (next < turns)
+            ahead = Prefetch(block(next * height, 0));
+          float* const here = sums.data() + (i - first) * width;
+          block_products<P, Left>(tiles, groups, panel, l / kStepDepth, steps, add, here, ahead);
+          if (ends) add_to(totals.data() + (i - first) * width, here, groups * kLines * width);
+        }
       }
-      const Index rows = std::min(height, m - b * height);
-      if (fits) store<Left>(alpha, sums.data(), panel, beta, C.middle_rows(b * height, rows));
-      refused[static_cast<std::size_t>(b)] = !fits;
+      for (Index i = first; i < end; i += high)
+        if (refused[static_cast<std::size_t>(i / high)] == 0)
+          store<Left>(alpha, totals.data() + (i - first) * width, panel, beta, C.middle_rows(i, std::min(high, m - i)));
     }
     release_tiles();
   }
   return refused;
 }
 
+/// For up to kColumns columns of X, of which `largest` are the largest entries if there are three planes.
+template <int P, Real S>
+Refused multiply_part(float alpha, MatrixView<const S> A, MatrixView<const float> X, const float* largest, float beta,
+                      MatrixView<float> C) {
+  constexpr Index most = 256, step = 128;
+  // So many turns that the threads end together.
+  const Index m = A.rows(), turns = round_up((m + most - 1) / most, threads());
+  const Index height = round_up((m + turns - 1) / turns, step);
+  const bool left = A.order() == Order::row_major;
+  Panel panel = packed_panel<P>(X, largest, left);
+  return left ? sweep<P, true>(alpha, A, panel, beta, C, height) : sweep<P, false>(alpha, A, panel, beta, C, height);
+}
+
 bool ask() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
   const bool tiles = (d >> 24 & 1) != 0 && (d >> 22 & 1) != 0;
-  if (!tiles || !__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-      !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+  if (!tiles || !__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512f") ||
+      !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
     return false;
   const char* wanted = std::getenv("LOWRANK_AMX");
   if (wanted != nullptr && std::strcmp(wanted, "0") == 0) return false;
@@ -242,32 +279,36 @@ bool available() {
 }
 void enable(bool on) { enabled = on; }
 
-std::vector<Rows> multiply(float alpha, MatrixView<const float> A, MatrixView<const float> X, float beta,
+template <Real S>
+std::vector<Rows> multiply(float alpha, MatrixView<const S> A, MatrixView<const float> X, float beta,
                            MatrixView<float> C) {
   if (C.empty()) return {};
   if (A.cols() == 0) return {{0, A.rows()}};
   const std::vector<float> largest = largest_entries(X);
   if (largest.empty()) return {{0, A.rows()}};
-  const bool left = A.order() == Order::row_major;
-  const Index height = std::clamp(round_up((A.rows() + 15) / 16, kGroups * kLines), Index{64}, Index{256});
-  std::vector<char> refused;
+  Refused refused;
   for (Index j = 0; j < X.cols(); j += kColumns) {
     const Index count = std::min(kColumns, X.cols() - j);
-    Panel panel = packed_panel(X.middle_cols(j, count), largest.data() + j, left);
-    const MatrixView<float> part = C.middle_cols(j, count);
-    refused =
-        left ? sweep<true>(alpha, A, panel, beta, part, height) : sweep<false>(alpha, A, panel, beta, part, height);
+    refused = multiply_part<3>(alpha, A, X.middle_cols(j, count), largest.data() + j, beta, C.middle_cols(j, count));
   }
+  const Index high = block_rows(A.order() == Order::row_major);
   std::vector<Rows> runs;
   for (Index b = 0; b < static_cast<Index>(refused.size()); ++b) {
     if (refused[static_cast<std::size_t>(b)] == 0) continue;
-    const Index first = b * height, count = std::min(height, A.rows() - first);
+    const Index first = b * high, count = std::min(high, A.rows() - first);
     if (!runs.empty() && runs.back().first + runs.back().count == first)
       runs.back().count += count;
     else
       runs.push_back({first, count});
   }
   return runs;
+}
+
+void multiply_rounded(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C) {
+  for (Index j = 0; j < X.cols(); j += kColumns) {
+    const Index count = std::min(kColumns, X.cols() - j);
+    multiply_part<1>(1, A, X.middle_cols(j, count), nullptr, 0, C.middle_cols(j, count));
+  }
 }
 
 }  // namespace lowrank::amx
@@ -278,9 +319,11 @@ namespace lowrank::amx {
 
 bool available() { return false; }
 void enable(bool) {}
-std::vector<Rows> multiply(float, MatrixView<const float> A, MatrixView<const float>, float, MatrixView<float>) {
+template <Real S>
+std::vector<Rows> multiply(float, MatrixView<const S> A, MatrixView<const float>, float, MatrixView<float>) {
   return {{0, A.rows()}};
 }
+void multiply_rounded(MatrixView<const double>, MatrixView<const float>, MatrixView<float>) {}
 
 }  // namespace lowrank::amx
 
@@ -288,10 +331,16 @@ std::vector<Rows> multiply(float, MatrixView<const float> A, MatrixView<const fl
 
 namespace lowrank::amx {
 
-bool suits(MatrixView<const float> A, MatrixView<const float> X) {
-  // The measured crossover: of a matrix by rows the fused multiply-adds make as much.
-  if (A.order() == Order::row_major || A.rows() < 192 || A.cols() < 192 || X.cols() <= 32) return false;
-  return available();
+template std::vector<Rows> multiply(float, MatrixView<const float>, MatrixView<const float>, float, MatrixView<float>);
+template std::vector<Rows> multiply(float, MatrixView<const double>, MatrixView<const float>, float, MatrixView<float>);
+
+template <Real S>
+bool suits(MatrixView<const S> A, MatrixView<const float> X) {
+  // The measured crossover; of a matrix by rows the fused multiply-adds make more up to there.
+  const Index least = A.order() == Order::row_major ? 65 : 25;
+  return A.rows() >= 192 && A.cols() >= 192 && X.cols() >= least && available();
 }
+template bool suits(MatrixView<const float>, MatrixView<const float>);
+template bool suits(MatrixView<const double>, MatrixView<const float>);
 
 }  // namespace lowrank::amx

@@ -24,14 +24,18 @@ void enable(bool on);
 ///
 /// The unit knows no subnormal numbers, so m and l of tiny entries would be lost, and sums of parts do not keep Inf and
 /// NaN. Columns of X are scaled by powers of two. Returned are the rows of C left as they were, for the caller to do in
-/// another way: those of row blocks where some row of A has in 512 entries a largest one outside [2^-90, 2^90] (other
-/// than 0); all rows if X is not finite or A has no columns.
-/// Needs available().
-std::vector<Rows> multiply(float alpha, MatrixView<const float> A, MatrixView<const float> X, float beta,
+/// another way: those of row blocks where some row of A has in up to 256 entries a largest one outside [2^-90, 2^90]
+/// (other than 0); all rows if X is not finite or A has no columns. Needs available(). Entries of a double A are
+/// rounded to float on their way.
+template <Real S>
+std::vector<Rows> multiply(float alpha, MatrixView<const S> A, MatrixView<const float> X, float beta,
                            MatrixView<float> C);
+/// C = A·X, the entries of A and X rounded to bfloat16, see panel_bfloat16.hpp. Needs available().
+void multiply_rounded(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C);
 
 /// Whether `multiply` is the fastest way for this shape (see bench/README.md for the measured crossover). false where
 /// it is not available.
-bool suits(MatrixView<const float> A, MatrixView<const float> X);
+template <Real S>
+bool suits(MatrixView<const S> A, MatrixView<const float> X);
 
 }  // namespace lowrank::amx

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <lowrank/core/matrix.hpp>
+#include <lowrank/cpu/panel_amx.hpp>
 #include <lowrank/cpu/panel_bfloat16.hpp>
 #include <lowrank/cpu/panel_groups.hpp>
 #include <lowrank/cpu/panel_tile.hpp>
@@ -239,10 +240,11 @@ void multiply_by_columns(MatrixView<const double> A, MatrixView<const float> X, 
   }
 }
 
+/// Whether there is the instruction set that multiplies pairs and, for both units, rounds to them.
 bool ask() {
   const char* wanted = std::getenv("LOWRANK_BFLOAT16");
   if (wanted != nullptr && std::strcmp(wanted, "0") == 0) return false;
-  return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
@@ -250,15 +252,23 @@ std::atomic<bool> enabled{true};
 
 }  // namespace
 
-bool available() {
+bool has(Unit unit) {
   static const bool there = ask();
-  return there && enabled;
+  return there && enabled && (unit == Unit::pairs || amx::available());
 }
 void enable(bool on) { enabled = on; }
 
-void multiply(MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C) {
+std::optional<Unit> faster_unit() {
+  if (has(Unit::tiles)) return Unit::tiles;
+  if (has(Unit::pairs) && __builtin_cpu_is("amd")) return Unit::pairs;
+  return std::nullopt;
+}
+
+void multiply(Unit unit, MatrixView<const double> A, MatrixView<const float> X, MatrixView<float> C) {
   if (C.empty()) return;
-  if (A.order() == Order::row_major)
+  if (unit == Unit::tiles)
+    amx::multiply_rounded(A, X, C);
+  else if (A.order() == Order::row_major)
     multiply_by_rows(A, X, C);
   else
     multiply_by_columns(A, X, C);
@@ -270,9 +280,10 @@ void multiply(MatrixView<const double> A, MatrixView<const float> X, MatrixView<
 
 namespace lowrank::bfloat16 {
 
-bool available() { return false; }
+bool has(Unit) { return false; }
 void enable(bool) {}
-void multiply(MatrixView<const double>, MatrixView<const float>, MatrixView<float>) {}
+std::optional<Unit> faster_unit() { return std::nullopt; }
+void multiply(Unit, MatrixView<const double>, MatrixView<const float>, MatrixView<float>) {}
 
 }  // namespace lowrank::bfloat16
 

@@ -75,7 +75,8 @@ bool BlockKrylov<T>::run(Index products) {
     judge();
     if (input_.options.progress) input_.options.progress({"block Krylov", -1});
     if (verdict_.hidden) return false;
-    if (products_ == 1 && coarse_ != nullptr &&
+    // Two products in one sweep cost no more than two with the coarse matrix.
+    if (products_ == 1 && coarse_ != nullptr && swept_.empty() &&
         coarse_->serves(thin_svd<double>(MatrixView<const double>(from_->core), Vectors::none).S)) {
       A_ = &coarse_->A;
       rule_.set_precision(coarse_->precision);

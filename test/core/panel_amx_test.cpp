@@ -67,7 +67,7 @@ void check_tiles() {
           CAPTURE(m);
           CAPTURE(n);
           CAPTURE(k);
-          REQUIRE(amx::multiply(-1.5F, part_a, part_x, beta, C.view().block(0, 0, m, k)).empty());
+          REQUIRE(amx::multiply<float>(-1.5F, part_a, part_x, beta, C.view().block(0, 0, m, k)).empty());
           CHECK(worst_error(-1.5F, part_a, part_x, beta, before.view().block(0, 0, m, k), C.view().block(0, 0, m, k)) <
                 4);
           for (Index j = 0; j < C.cols(); ++j)
@@ -85,7 +85,7 @@ bool holds(const std::vector<amx::Rows>& runs, Index row) {
 /// without the unit.
 void check_tiles_refused(const Matrix<float>& A, const Matrix<float>& X, bool all_rows) {
   Matrix<float> with(A.rows(), X.cols()), without(A.rows(), X.cols());
-  const auto left = amx::multiply(1, A, X, 0, with);
+  const auto left = amx::multiply<float>(1, A, X, 0, with);
   CHECK(holds(left, 7));
   CHECK(holds(left, A.rows() - 1) == all_rows);
   multiply<float>(1, A, X, 0, with);
@@ -113,19 +113,19 @@ TEST_CASE("panel_amx: a sum of nothing is left to others, a product of nothing i
   NEEDS_AMX;
   Matrix<float> C(40, 8);
   fill<float>(C, 3);
-  REQUIRE(amx::multiply(1, Matrix<float>(40, 0), Matrix<float>(0, 8), 0, C).size() == 1);
+  REQUIRE(amx::multiply<float>(1, Matrix<float>(40, 0), Matrix<float>(0, 8), 0, C).size() == 1);
   CHECK(C(39, 7) == 3);
   multiply<float>(1, Matrix<float>(40, 0), Matrix<float>(0, 8), 0, C);
   CHECK(C(39, 7) == 0);
   Matrix<float> none(0, 8);
-  CHECK(amx::multiply(1, Matrix<float>(0, 40), Matrix<float>(40, 8), 0, none).empty());
+  CHECK(amx::multiply<float>(1, Matrix<float>(0, 40), Matrix<float>(40, 8), 0, none).empty());
 }
 
 TEST_CASE("panel_amx: more than 512 columns") {
   NEEDS_AMX;
   const Matrix<float> A = normal(300, 200, Order::row_major, 1), X = normal(200, 1100, Order::col_major, 2);
   Matrix<float> C(300, 1100);
-  REQUIRE(amx::multiply(1, A, X, 0, C).empty());
+  REQUIRE(amx::multiply<float>(1, A, X, 0, C).empty());
   CHECK(worst_error(1, A, X, 0, {}, C) < 4);
 }
 
@@ -146,7 +146,7 @@ TEST_CASE("panel_amx: as accurate as fused multiply-adds on Gaussian, positive, 
         for (Index j = 0; j < k; ++j)
           for (Index l = 0; l < n; ++l) X(l, j) = kind == "positive" ? std::abs(X(l, j)) : X(l / 2 * 2, j);
       Matrix<float> C(m, k);
-      REQUIRE(amx::multiply(1, A, X, 0, C).empty());
+      REQUIRE(amx::multiply<float>(1, A, X, 0, C).empty());
       CAPTURE(kind);
       CHECK(worst_error(1, A, X, 0, {}, C) < 2 * ordinary_error(A, X) + 1);
     }
@@ -184,6 +184,29 @@ TEST_CASE("panel_amx: NaN, Inf, tiny and huge entries come out as by the other k
     }
 }
 
+TEST_CASE("panel_amx: a double matrix is rounded to float on its way") {
+  NEEDS_AMX;
+  for (const Order order : {Order::col_major, Order::row_major})
+    for (const auto& [m, n] : {std::pair<Index, Index>{1, 7}, {77, 310}, {389, 530}}) {
+      Matrix<double> A(m, n, order);
+      fill_normal<double>(A, 11, 1);
+      const Matrix<float> rounded = [&] {
+        Matrix<float> copy(m, n, order);
+        for (Index j = 0; j < n; ++j)
+          for (Index i = 0; i < m; ++i) copy(i, j) = static_cast<float>(A(i, j));
+        return copy;
+      }();
+      const Matrix<float> X = normal(n, 40, Order::col_major, 2);
+      Matrix<float> C(m, 40), D(m, 40);
+      REQUIRE(amx::multiply<double>(1, A, X, 0, C).empty());
+      REQUIRE(amx::multiply<float>(1, rounded, X, 0, D).empty());
+      for (Index j = 0; j < 40; ++j)
+        for (Index i = 0; i < m; ++i) REQUIRE(C(i, j) == D(i, j));
+      A(m / 2, n / 2) = 1e60;
+      CHECK(holds(amx::multiply<double>(1, A, X, 0, C), m / 2));
+    }
+}
+
 TEST_CASE("panel_amx: beta = 0 does not read C, and the threads do not show") {
   NEEDS_AMX;
   for (const Order order : {Order::col_major, Order::row_major}) {
@@ -191,9 +214,9 @@ TEST_CASE("panel_amx: beta = 0 does not read C, and the threads do not show") {
     Matrix<float> C(700, 50), D(700, 50);
     fill<float>(C, std::numeric_limits<float>::quiet_NaN());
     set_threads(1);
-    REQUIRE(amx::multiply(1, A, X, 0, C).empty());
+    REQUIRE(amx::multiply<float>(1, A, X, 0, C).empty());
     set_threads(2);
-    REQUIRE(amx::multiply(1, A, X, 0, D).empty());
+    REQUIRE(amx::multiply<float>(1, A, X, 0, D).empty());
     set_threads(0);
     for (Index j = 0; j < 50; ++j)
       for (Index i = 0; i < 700; ++i) REQUIRE(C(i, j) == D(i, j));
