@@ -240,12 +240,25 @@ void copy(MatrixView<const T> from, MatrixView<T> to) {
     copy_across<T>(from, to);
 }
 
+namespace {
+
+/// On the host.
+template <Real To, Real From>
+Matrix<To> converted(MatrixView<const From> X) {
+  constexpr Index parallel_from = 1 << 16;
+  Matrix<To> result(X.rows(), X.cols());
+#pragma omp parallel for schedule(static) if (X.size() >= parallel_from)
+  for (Index j = 0; j < X.cols(); ++j)
+    for (Index i = 0; i < X.rows(); ++i) result(i, j) = static_cast<To>(X(i, j));
+  return result;
+}
+
+}  // namespace
+
 template <Real T>
 Matrix<T> from_double(MatrixView<const double> X, Device& device) {
   if (!on_host(X.device())) throw std::invalid_argument("from_double: the matrix must be on the host");
-  Matrix<T> narrow(X.rows(), X.cols());
-  for (Index j = 0; j < X.cols(); ++j)
-    for (Index i = 0; i < X.rows(); ++i) narrow(i, j) = static_cast<T>(X(i, j));
+  Matrix<T> narrow = converted<T>(X);
   if (on_host(device)) return narrow;
   return narrow.to(device);
 }
@@ -257,10 +270,7 @@ Matrix<double> to_double(MatrixView<const T> X) {
     copy<T>(X, here);
     return to_double<T>(here);
   }
-  Matrix<double> wide(X.rows(), X.cols());
-  for (Index j = 0; j < X.cols(); ++j)
-    for (Index i = 0; i < X.rows(); ++i) wide(i, j) = static_cast<double>(X(i, j));
-  return wide;
+  return converted<double>(X);
 }
 
 template <Real T>

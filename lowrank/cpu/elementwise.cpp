@@ -3,6 +3,7 @@
 #include <limits>
 #include <lowrank/core/random.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
+#include <lowrank/cpu/sum_of_squares.hpp>
 
 namespace lowrank {
 namespace {
@@ -28,22 +29,6 @@ template <class T>
 Entry entry(const MatrixView<T>& X, Index line, Index place) {
   const auto [row, col] = X.order() == Order::col_major ? std::pair(place, line) : std::pair(line, place);
   return {row, col, static_cast<double>(X(row, col))};
-}
-
-/// Σ x² in double over independent partial sums, so that it vectorizes and rounds little.
-template <Real T>
-double sum_of_squares(const T* x, Index n) {
-  double sums[8] = {};
-  Index i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (Index j = 0; j < 8; ++j) {
-      const double value = x[i + j];
-      sums[j] += value * value;
-    }
-  double total = 0;
-  for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  for (const double sum : sums) total += sum;
-  return total;
 }
 
 template <Real T>
