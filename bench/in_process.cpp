@@ -31,6 +31,11 @@ nlohmann::json once(const AnyOperator& A, Index rank) {
       A);
 }
 
+/// A program's matrix lies in memory of its own, a loaded one may be a mapped file.
+constexpr auto into_own_memory = [](auto& content) {
+  if constexpr (requires { content.clone(); }) content = content.clone();
+};
+
 int run(int argc, char** argv) {
   std::string file;
   Index rank = 0;
@@ -46,7 +51,8 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   set_threads(count);
-  const LoadedMatrix loaded = load_matrix(file);
+  LoadedMatrix loaded = load_matrix(file);
+  std::visit(into_own_memory, loaded.content);
   const AnyOperator A = operator_over(loaded);
   for (std::string line; std::getline(std::cin, line);) std::cout << once(A, rank).dump() << std::endl;
   return 0;

@@ -11,6 +11,7 @@
 #include <lowrank/cpu/panel_runs.hpp>
 #include <lowrank/cpu/panel_tile.hpp>
 #include <lowrank/cpu/round_up.hpp>
+#include <lowrank/cpu/vendor.hpp>
 
 namespace lowrank {
 namespace {
@@ -250,7 +251,9 @@ bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
   if (wide && !blas::uses_avx512()) return k >= 4 && k <= 512;
   if (!wide && !by_rows) return copying_suits<T>(k);
   // The measured crossovers.
-  return k >= (wide ? 4 : 2) && k <= (std::is_same_v<T, double> && by_rows ? 200 : 128);
+  constexpr bool in_double = std::is_same_v<T, double>;
+  const Index most = in_double && by_rows ? 200 : in_double && wide && made_by_intel() ? 80 : 128;
+  return k >= (wide ? 4 : 2) && k <= most;
 }
 
 template void panel_multiply(float, MatrixView<const float>, MatrixView<const float>, float, MatrixView<float>);
