@@ -41,9 +41,39 @@ void multiply_vector(T alpha, MatrixView<const T> A, MatrixView<const T> x, T be
                A.data() + i * A.ld(), lda, x.data(), step_x, beta, C.data() + i * step(C), step_c);
 }
 
+/// Depth of a slice.
+constexpr Index kSlice = 1024;
+
+/// Whether A has few rows and they are long: A·B is then a product like QᵀY of two panels.
+template <Real T>
+bool is_deep(MatrixView<const T> A, MatrixView<const T> B) {
+  return A.order() == Order::row_major && A.rows() <= 256 && A.cols() >= 2048 && A.cols() >= 8 * A.rows() &&
+         panel_multiply_suits<T>(A.left_cols(kSlice), B.middle_rows(0, kSlice));
+}
+
+/// C = alpha·A·B + beta·C for such an A: by slices of the depth, each by one thread, which has both in its cache.
+template <Real T>
+void multiply_deep(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
+  const Index slices = (A.cols() + kSlice - 1) / kSlice;
+  std::vector<Matrix<T>> parts(static_cast<std::size_t>(slices));
+#pragma omp parallel for schedule(dynamic)
+  for (Index s = 0; s < slices; ++s) {
+    const Index first = s * kSlice, count = std::min(kSlice, A.cols() - first);
+    Matrix<T>& part = parts[static_cast<std::size_t>(s)] = Matrix<T>(C.rows(), C.cols());
+    panel_multiply<T, T>(alpha, A.middle_cols(first, count), B.middle_rows(first, count), 0, part);
+  }
+  for (Index j = 0; j < C.cols(); ++j)
+    for (Index i = 0; i < C.rows(); ++i) {
+      T sum = beta == T(0) ? T(0) : beta * C(i, j);
+      for (const Matrix<T>& part : parts) sum += part(i, j);
+      C(i, j) = sum;
+    }
+}
+
 /// By panel_multiply or OpenBLAS.
 template <Real T>
 void multiply_ordinary(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
+  if (is_deep(A, B)) return multiply_deep(alpha, A, B, beta, C);
   if (panel_multiply_suits<T>(A, B)) return panel_multiply<T, T>(alpha, A, B, beta, C);
   // As a product of matrices OpenBLAS would copy A.
   if (C.cols() == 1 && A.order() == Order::row_major && A.size() >= 65536) return multiply_vector(alpha, A, B, beta, C);
