@@ -32,6 +32,12 @@ struct ThinSvd {
   SvdDriver driver;
 };
 
+/// G = vectors·diag(values)·vectorsᵀ, values in falling order. No vectors when only values were asked for.
+struct SymmetricEigen {
+  std::vector<double> values;
+  Matrix<double> vectors;
+};
+
 /// A·P = Q·[R; 0 R22]: the leading rows of R (on the host), column j of A·P is column permutation[j] of A, and what is
 /// left, remainder = ‖R22‖_F (0 when R has all min(m, n) rows).
 template <Real T>
@@ -161,6 +167,11 @@ void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X);
 /// m ≥ n with vectors, 4·m·n² - 4/3·n³ without, half of them at memory speed.
 template <Real T>
 ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors = Vectors::thin, SvdDriver first = SvdDriver::gesdd);
+
+/// The eigenvalues of a symmetric matrix on the host, by LAPACK's syevd, or nothing where that does not converge.
+/// Each is good to about n·eps times the largest. Entries must be finite. About 4/3·n³ flops without vectors, 9·n³
+/// with.
+std::optional<SymmetricEigen> symmetric_eigen(MatrixView<const double> G, Vectors vectors);
 
 /// ‖X‖_F in double, without overflow or underflow; NaN or Inf if an entry is.
 template <Real T>

@@ -52,8 +52,9 @@ void multiply_runs(T alpha, MatrixView<const T> A, MatrixView<const T> X, T beta
   const Groups groups(k, kernels);
   const Index width = groups.width(), length = groups.vectors * kernels.vector_bytes / static_cast<Index>(sizeof(T));
   // Columns of A that go together, and the bytes of each: they, the sums and their rows of X share a second-level
-  // cache. Measured with Zen 4, 16 to 128 columns: 96 are up to 10 % faster than 48, 128 and 192 are not faster. Intel's
-  // prefetchers follow some 32 columns at a time: with 48 to 96 (Golden Cove) products take up to 1.4 times as long.
+  // cache. Measured with Zen 4, 16 to 128 columns: 96 are up to 10 % faster than 48, 128 and 192 are not faster.
+  // Intel's prefetchers follow some 32 columns at a time: with 48 to 96 (Golden Cove) products take up to 1.4 times as
+  // long.
   const Index most_depth = made_by_intel() ? 32 : 96;
   constexpr Index most_bytes = 2048, sums_bytes = Index{256} << 10;
   constexpr Index entry = static_cast<Index>(sizeof(T));

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <lowrank/svd/core_svd.hpp>
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
@@ -76,8 +77,7 @@ bool BlockKrylov<T>::run(Index products) {
     if (input_.options.progress) input_.options.progress({"block Krylov", -1});
     if (verdict_.hidden) return false;
     // Two products in one sweep cost no more than two with the coarse matrix.
-    if (products_ == 1 && coarse_ != nullptr && swept_.empty() &&
-        coarse_->serves(thin_svd<double>(MatrixView<const double>(from_->core), Vectors::none).S)) {
+    if (products_ == 1 && coarse_ != nullptr && swept_.empty() && coarse_->serves(core_values<T>(from_->core))) {
       A_ = &coarse_->A;
       rule_.set_precision(coarse_->precision);
     }
@@ -130,13 +130,13 @@ template <Real T>
 void BlockKrylov<T>::judge() {
   verdict_ = {};
   if (from_->core.cols() < input_.wish.rank) return;
-  verdict_ = rule_.judge(thin_svd<double>(MatrixView<const double>(from_->core), Vectors::none).S);
+  verdict_ = rule_.judge(core_values<T>(from_->core));
 }
 
 template <Real T>
 void BlockKrylov<T>::finish(MethodResult<T>& result) const {
-  const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(from_->core));
   const Index count = std::min(verdict_.rank, from_->basis.cols());
+  const ThinSvd<double> ritz = core_svd<T>(from_->core, count);
   take_triplets<T>(from_->basis.view(), to_->basis.view(), ritz, count, from_ == &left_, result);
   if (block_ < count) result.residual = residual_block(ritz, count);
   result.converged = verdict_.settled;
@@ -165,8 +165,8 @@ ResidualBlock<T> BlockKrylov<T>::residual_block(const ThinSvd<double>& ritz, Ind
 
 template <Real T>
 Handover BlockKrylov<T>::handover() {
-  const ThinSvd<double> ritz = thin_svd<double>(MatrixView<const double>(from_->core));
   const Index k = std::min(panel_width(input_, limit_, verdict_.rank), from_->basis.cols());
+  const ThinSvd<double> ritz = core_svd<T>(from_->core, k);
   return {to_double<T>(rotated<T>(to_->basis.view(), ritz.U, k)), from_ == &right_, rule_, verdict_.told, 1};
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <lowrank/svd/core_svd.hpp>
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
@@ -56,7 +57,7 @@ bool SubspaceIteration<T>::run(Index products) {
     Matrix<T> Z = image();
     // 2. Y = Q·R, and the Ritz values are the singular values of R: op(A)·X·Xᵀ = Q·R·Xᵀ.
     R_ = orthonormalize<T>(Y_);
-    const std::vector<double> ritz = thin_svd<double>(R_, Vectors::none).S;
+    const std::vector<double> ritz = core_values<T>(R_);
     verdict_ = rule_.judge(ritz);
     if (input_.options.progress) input_.options.progress({"subspace iteration", -1});
     if (verdict_.hidden) return false;
@@ -82,7 +83,8 @@ bool SubspaceIteration<T>::run(Index products) {
 
 template <Real T>
 void SubspaceIteration<T>::finish(MethodResult<T>& result) const {
-  take_triplets<T>(X_, Y_, thin_svd<double>(R_), std::min(verdict_.rank, width_), adjoint_, result);
+  const Index count = std::min(verdict_.rank, width_);
+  take_triplets<T>(X_, Y_, core_svd<T>(R_, count), count, adjoint_, result);
   result.converged = verdict_.settled;
 }
 
