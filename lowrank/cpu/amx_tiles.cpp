@@ -30,10 +30,16 @@ LOWRANK_AMX inline __m512i upper_pairs(__m512i a, __m512i b) {
   return _mm512_ternarylogic_epi32(_mm512_set1_epi32(-65536), b, _mm512_srli_epi32(a, 16), 0xca);
 }
 
-/// 16 pairs (a, b) as P planes from `to` on; with three of them `most` gathers the largest upper half of each lane.
-/// Rounding to nearest, the remainders exact.
+/// What lines of entries hold, in each lane of 32 bits: the largest upper halves, and every bit that is set anywhere,
+/// since the upper halves of tiny numbers are zero.
+struct Gathered {
+  __m512i most = {}, bits = {};
+};
+
+/// 16 pairs (a, b) as P planes from `to` on; with three of them what they hold is gathered. Rounding to nearest, the
+/// remainders exact.
 template <int P>
-LOWRANK_AMX inline void split(__m512 a, __m512 b, char* to, __m512i& most) {
+LOWRANK_AMX inline void split(__m512 a, __m512 b, char* to, Gathered& gathered) {
   if constexpr (P == 1) {
     // The instruction gives all of a, then all of b.
     const auto both = (__m512i)_mm512_cvtne2ps_pbh(b, a);
@@ -45,7 +51,8 @@ LOWRANK_AMX inline void split(__m512 a, __m512 b, char* to, __m512i& most) {
   }
   const __m512i half = _mm512_set1_epi32(0x8000), mask = _mm512_set1_epi32(-65536);
   const __m512i raw = upper_pairs(_mm512_castps_si512(a), _mm512_castps_si512(b));
-  most = _mm512_max_epu16(most, _mm512_and_si512(raw, _mm512_set1_epi16(0x7fff)));
+  gathered.most = _mm512_max_epu16(gathered.most, _mm512_and_si512(raw, _mm512_set1_epi16(0x7fff)));
+  gathered.bits = _mm512_ternarylogic_epi32(gathered.bits, _mm512_castps_si512(a), _mm512_castps_si512(b), 0xfe);  // or
   for (int plane = 0; plane < 2; ++plane) {
     const __m512i ha = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(a), half), mask);
     const __m512i hb = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(b), half), mask);
@@ -79,17 +86,18 @@ LOWRANK_AMX inline __m512 load(const float* p, Index count, Index stride) {
   return _mm512_load_ps(entries);
 }
 
-/// Whether a line whose largest upper halves are `most` may go through the unit.
-LOWRANK_AMX inline bool in_range(__m512i most) {
-  if (_mm512_cmpgt_epu16_mask(most, _mm512_set1_epi16(kGreatest)) != 0) return false;
-  return _mm512_cmpge_epu16_mask(most, _mm512_set1_epi16(kLeast)) != 0 || _mm512_test_epi16_mask(most, most) == 0;
+/// Whether a line that holds this may go through the unit: its largest entry is in range, or all are 0.
+LOWRANK_AMX inline bool in_range(const Gathered& line) {
+  if (_mm512_cmpgt_epu16_mask(line.most, _mm512_set1_epi16(kGreatest)) != 0) return false;
+  return _mm512_cmpge_epu16_mask(line.most, _mm512_set1_epi16(kLeast)) != 0 ||
+         _mm512_test_epi32_mask(line.bits, _mm512_set1_epi32(0x7fffffff)) == 0;
 }
-/// The same for 16 lines, one a lane of 32 bits.
-LOWRANK_AMX inline bool lanes_in_range(__m512i most) {
-  most = _mm512_max_epu16(most, _mm512_rol_epi32(most, 16));
-  const __m512i small = _mm512_set1_epi16(kLeast);
-  return _mm512_cmpgt_epu16_mask(most, _mm512_set1_epi16(kGreatest)) == 0 &&
-         (_mm512_cmplt_epu16_mask(most, small) & _mm512_test_epi16_mask(most, most)) == 0;
+/// The same for 16 lines, one a lane.
+LOWRANK_AMX inline bool lanes_in_range(const Gathered& lines) {
+  const __m512i most = _mm512_max_epu16(lines.most, _mm512_rol_epi32(lines.most, 16));
+  const __mmask16 nonzero = _mm512_test_epi32_mask(lines.bits, _mm512_set1_epi32(0x7fffffff));
+  const __mmask16 small = _mm512_cmplt_epu32_mask(most, _mm512_set1_epi32(kLeast << 16));
+  return _mm512_cmpgt_epu16_mask(most, _mm512_set1_epi16(kGreatest)) == 0 && (small & nonzero) == 0;
 }
 
 }  // namespace
@@ -110,12 +118,12 @@ LOWRANK_AMX bool convert_rows(MatrixView<const S> A, Index groups, Index steps, 
     const S* row = A.data() + i * A.ld();
     const Index depth = i < A.rows() ? A.cols() : 0;
     char* line = to + i / kLines * steps * step_bytes(P) + i % kLines * 64;
-    __m512i most = _mm512_setzero_si512();
+    Gathered held;
     for (Index s = 0; s < steps; ++s) {
       const Index l = s * kStepDepth;
-      split<P>(load(row + l, depth - l), load(row + l + 16, depth - l - 16), line + s * step_bytes(P), most);
+      split<P>(load(row + l, depth - l), load(row + l + 16, depth - l - 16), line + s * step_bytes(P), held);
     }
-    fits = fits && in_range(most);
+    fits = fits && in_range(held);
   }
   return fits;
 }
@@ -124,7 +132,7 @@ constexpr Index kMostGroups = 16;
 
 template <int P, Real S>
 LOWRANK_AMX bool convert_columns(MatrixView<const S> A, Index groups, Index steps, char* to) {
-  __m512i most[kMostGroups] = {};
+  Gathered held[kMostGroups];
   for (Index s = 0; s < steps; ++s)
     for (Index p = 0; p < kLines; ++p) {
       const Index l = s * kStepDepth + p;
@@ -132,10 +140,10 @@ LOWRANK_AMX bool convert_columns(MatrixView<const S> A, Index groups, Index step
       for (Index g = 0; g < groups; ++g)
         split<P>(load(A.data() + l * A.ld() + g * kLines, first - g * kLines),
                  load(A.data() + (l + 16) * A.ld() + g * kLines, second - g * kLines),
-                 to + (g * steps + s) * step_bytes(P) + p * 64, most[g]);
+                 to + (g * steps + s) * step_bytes(P) + p * 64, held[g]);
     }
   bool fits = true;
-  for (Index g = 0; g < groups; ++g) fits = fits && lanes_in_range(most[g]);
+  for (Index g = 0; g < groups; ++g) fits = fits && lanes_in_range(held[g]);
   return fits;
 }
 
@@ -194,7 +202,7 @@ LOWRANK_AMX void pack(MatrixView<const float> X, bool by_columns, Panel& panel, 
   const Index l0 = s * kStepDepth, j0 = g * kLines, depth = X.rows() - l0, cols = X.cols() - j0;
   const float* from = X.data() + l0 * down + j0 * right;
   const float* power = panel.power.data() + j0;
-  __m512i unused = _mm512_setzero_si512();
+  Gathered unused;
   for (Index p = 0; p < kLines; ++p) {
     const Index first = by_columns ? (p < depth ? cols : 0) : (p < cols ? depth : 0);
     const Index second = by_columns ? (p + 16 < depth ? cols : 0) : first - 16;

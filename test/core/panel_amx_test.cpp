@@ -184,6 +184,20 @@ TEST_CASE("panel_amx: NaN, Inf, tiny and huge entries come out as by the other k
     }
 }
 
+TEST_CASE("panel_amx: a row of subnormal numbers is not taken for zeros, a row of zeros is") {
+  NEEDS_AMX;
+  for (const Order order : {Order::col_major, Order::row_major})
+    for (const float value : {0.0F, -0.0F, 1e-45F, -1e-42F, 1e-38F, 1e-30F}) {
+      Matrix<float> A = normal(400, 400, order, 1);
+      for (Index l = 0; l < 400; ++l) A(7, l) = value;
+      Matrix<float> C(400, 40);
+      CAPTURE(value);
+      const auto left = amx::multiply<float>(1, A, normal(400, 40, Order::col_major, 2), 0, C);
+      CHECK(holds(left, 7) == (value != 0));
+      CHECK(!holds(left, 399));
+    }
+}
+
 TEST_CASE("panel_amx: a double matrix is rounded to float on its way") {
   NEEDS_AMX;
   for (const Order order : {Order::col_major, Order::row_major})
