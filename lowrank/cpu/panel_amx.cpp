@@ -183,7 +183,7 @@ LOWRANK_AMX void store(float alpha, const float* sums, const Panel& panel, float
 
 /// Depth over which a sum stays in a tile before it is added to the result. Longer ones lose accuracy.
 constexpr Index kChain = 512;
-/// What of A is converted together, by rows (left) or by columns: runs of 1 KiB in memory, not too many of them, since
+/// What of A is converted together, by rows (left) or by columns: long runs in memory, not too many of them, since
 /// they may lie a power of two apart and fight for the same cache lines.
 constexpr Index block_rows(bool left) { return left ? 64 : 128; }
 constexpr Index block_depth(bool left) { return left ? 256 : 64; }

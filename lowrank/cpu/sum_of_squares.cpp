@@ -14,9 +14,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<double>;
 
 HWY_INLINE hn::Vec<D> Widened(D d, const double* x) { return hn::LoadU(d, x); }
-HWY_INLINE hn::Vec<D> Widened(D d, const float* x) {
-  return hn::PromoteTo(d, hn::LoadU(hn::Rebind<float, D>(), x));
-}
+HWY_INLINE hn::Vec<D> Widened(D d, const float* x) { return hn::PromoteTo(d, hn::LoadU(hn::Rebind<float, D>(), x)); }
 
 template <class T>
 HWY_INLINE double SumOfSquares(const T* HWY_RESTRICT x, Index n) {
