@@ -204,12 +204,9 @@ TEST_CASE("panel_amx: a double matrix is rounded to float on its way") {
     for (const auto& [m, n] : {std::pair<Index, Index>{1, 7}, {77, 310}, {389, 530}}) {
       Matrix<double> A(m, n, order);
       fill_normal<double>(A, 11, 1);
-      const Matrix<float> rounded = [&] {
-        Matrix<float> copy(m, n, order);
-        for (Index j = 0; j < n; ++j)
-          for (Index i = 0; i < m; ++i) copy(i, j) = static_cast<float>(A(i, j));
-        return copy;
-      }();
+      Matrix<float> rounded(m, n, order);
+      for (Index j = 0; j < n; ++j)
+        for (Index i = 0; i < m; ++i) rounded(i, j) = static_cast<float>(A(i, j));
       const Matrix<float> X = normal(n, 40, Order::col_major, 2);
       Matrix<float> C(m, 40), D(m, 40);
       REQUIRE(amx::multiply<double>(1, A, X, 0, C).empty());
