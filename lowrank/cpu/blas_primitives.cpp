@@ -41,8 +41,12 @@ void multiply_vector(T alpha, MatrixView<const T> A, MatrixView<const T> x, T be
                A.data() + i * A.ld(), lda, x.data(), step_x, beta, C.data() + i * step(C), step_c);
 }
 
-/// Depth of a slice.
+/// Depth of a slice: at least what a cache holds, and so much that the slices' products take little memory.
 constexpr Index kSlice = 1024;
+Index slice_depth(Index depth) {
+  constexpr Index most_slices = 64;
+  return (depth + most_slices * kSlice - 1) / (most_slices * kSlice) * kSlice;
+}
 
 /// Whether A has few rows and they are long: A·B is then a product like QᵀY of two panels.
 template <Real T>
@@ -51,14 +55,14 @@ bool is_deep(MatrixView<const T> A, MatrixView<const T> B) {
          panel_multiply_suits<T>(A.left_cols(kSlice), B.middle_rows(0, kSlice));
 }
 
-/// C = alpha·A·B + beta·C for such an A: by slices of the depth, each by one thread, which has both in its cache.
+/// C = alpha·A·B + beta·C for such an A: by slices of the depth, each by one thread.
 template <Real T>
 void multiply_deep(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) {
-  const Index slices = (A.cols() + kSlice - 1) / kSlice;
+  const Index deep = slice_depth(A.cols()), slices = (A.cols() + deep - 1) / deep;
   std::vector<Matrix<T>> parts(static_cast<std::size_t>(slices));
 #pragma omp parallel for schedule(dynamic)
   for (Index s = 0; s < slices; ++s) {
-    const Index first = s * kSlice, count = std::min(kSlice, A.cols() - first);
+    const Index first = s * deep, count = std::min(deep, A.cols() - first);
     Matrix<T>& part = parts[static_cast<std::size_t>(s)] = Matrix<T>(C.rows(), C.cols());
     panel_multiply<T, T>(alpha, A.middle_cols(first, count), B.middle_rows(first, count), 0, part);
   }

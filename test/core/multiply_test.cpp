@@ -81,7 +81,8 @@ TEST_CASE_TEMPLATE("multiply: large panels, blocks cut where kernels cut them", 
 
 TEST_CASE_TEMPLATE("multiply: two long panels against each other, in any order, by any number of threads", T, float,
                    double) {
-  for (const auto [m, k, n] : {std::array<Index, 3>{31, 2048, 20}, {96, 3001, 32}, {130, 5000, 7}, {250, 2500, 48}})
+  for (const auto [m, k, n] :
+       {std::array<Index, 3>{31, 2048, 20}, {96, 3001, 32}, {130, 5000, 7}, {250, 2500, 48}, {24, 66000, 5}})
     for (const Order a : orders)
       for (const Order b : orders) {
         const Dense A = check::rounded<T>(check::gaussian(m, k, 4)), B = check::rounded<T>(check::gaussian(k, n, 5));
