@@ -27,7 +27,7 @@ std::vector<double> core_values(MatrixView<const double> core) {
 }
 
 template <Real T>
-ThinSvd<double> core_svd(MatrixView<const double> core, Index count) {
+CoreSvd core_svd(MatrixView<const double> core, Index count) {
   // Up to there the squares keep every triplet to float's precision.
   constexpr double least = 1e-4;
   if (auto eigen = eigen_of_gram<T>(core, Vectors::thin)) {
@@ -35,15 +35,16 @@ ThinSvd<double> core_svd(MatrixView<const double> core, Index count) {
     if (count <= 0 || S[static_cast<std::size_t>(count - 1)] > least * S.front()) {
       Matrix<double> U = product<double>(core, eigen->vectors.left_cols(count));
       for (Index j = 0; j < count; ++j) U.eigen().col(j) /= S[static_cast<std::size_t>(j)];
-      return {std::move(U), std::move(S), std::move(eigen->vectors), SvdDriver::gesdd};
+      return {std::move(U), std::move(S), std::move(eigen->vectors)};
     }
   }
-  return thin_svd<double>(core);
+  ThinSvd<double> svd = thin_svd<double>(core);
+  return {std::move(svd.U), std::move(svd.S), std::move(svd.V)};
 }
 
 template std::vector<double> core_values<float>(MatrixView<const double>);
 template std::vector<double> core_values<double>(MatrixView<const double>);
-template ThinSvd<double> core_svd<float>(MatrixView<const double>, Index);
-template ThinSvd<double> core_svd<double>(MatrixView<const double>, Index);
+template CoreSvd core_svd<float>(MatrixView<const double>, Index);
+template CoreSvd core_svd<double>(MatrixView<const double>, Index);
 
 }  // namespace lowrank

@@ -12,8 +12,15 @@ namespace lowrank {
 template <Real T>
 std::vector<double> core_values(MatrixView<const double> core);
 
+/// core = U·diag(S)·Vᵀ.
+struct CoreSvd {
+  Matrix<double> U;
+  std::vector<double> S;
+  Matrix<double> V;
+};
+
 /// At least the `count` leading triplets.
 template <Real T>
-ThinSvd<double> core_svd(MatrixView<const double> core, Index count);
+CoreSvd core_svd(MatrixView<const double> core, Index count);
 
 }  // namespace lowrank

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <limits>
+#include <lowrank/svd/core_svd.hpp>
 #include <lowrank/svd/methods.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
@@ -38,7 +39,7 @@ struct Coarse {
 /// Into `result`: the `count` leading triplets of op(A) on an orthonormal basis X whose image is op(A)·X = Y·core, from
 /// the SVD of the core; op(A) is Aᵀ where `adjoint`.
 template <Real T>
-void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const ThinSvd<double>& core, Index count, bool adjoint,
+void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const CoreSvd& core, Index count, bool adjoint,
                    MethodResult<T>& result);
 
 /// Randomized subspace iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4) in half-steps, each of which is one
@@ -130,7 +131,7 @@ class BlockKrylov {
   void keep_sweep(const BlockCoefficients& image);
   /// Judges the Ritz values of the side that was multiplied last.
   void judge();
-  ResidualBlock<T> residual_block(const ThinSvd<double>& ritz, Index count) const;
+  ResidualBlock<T> residual_block(const CoreSvd& ritz, Index count) const;
 
   const LinearOperator<T>* A_;
   const Coarse<T>* coarse_;

@@ -35,7 +35,7 @@ Matrix<T> rotated(MatrixView<const T> Q, const Matrix<double>& rotation, Index c
 }
 
 template <Real T>
-void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const ThinSvd<double>& core, Index count, bool adjoint,
+void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const CoreSvd& core, Index count, bool adjoint,
                    MethodResult<T>& result) {
   Matrix<T> here = rotated<T>(X, core.V, count), there = rotated<T>(Y, core.U, count);
   result.U = std::move(adjoint ? here : there);
@@ -142,9 +142,9 @@ template struct Coarse<float>;
 template struct Coarse<double>;
 template Matrix<float> rotated(MatrixView<const float>, const Matrix<double>&, Index);
 template Matrix<double> rotated(MatrixView<const double>, const Matrix<double>&, Index);
-template void take_triplets(MatrixView<const float>, MatrixView<const float>, const ThinSvd<double>&, Index, bool,
+template void take_triplets(MatrixView<const float>, MatrixView<const float>, const CoreSvd&, Index, bool,
                             MethodResult<float>&);
-template void take_triplets(MatrixView<const double>, MatrixView<const double>, const ThinSvd<double>&, Index, bool,
+template void take_triplets(MatrixView<const double>, MatrixView<const double>, const CoreSvd&, Index, bool,
                             MethodResult<double>&);
 template MethodResult<float> randomized_method(const LinearOperator<float>&, const MethodInput&, Index);
 template MethodResult<double> randomized_method(const LinearOperator<double>&, const MethodInput&, Index);

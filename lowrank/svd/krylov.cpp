@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <lowrank/svd/core_svd.hpp>
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
@@ -136,7 +135,7 @@ void BlockKrylov<T>::judge() {
 template <Real T>
 void BlockKrylov<T>::finish(MethodResult<T>& result) const {
   const Index count = std::min(verdict_.rank, from_->basis.cols());
-  const ThinSvd<double> ritz = core_svd<T>(from_->core, count);
+  const CoreSvd ritz = core_svd<T>(from_->core, count);
   take_triplets<T>(from_->basis.view(), to_->basis.view(), ritz, count, from_ == &left_, result);
   if (block_ < count) result.residual = residual_block(ritz, count);
   result.converged = verdict_.settled;
@@ -148,7 +147,7 @@ void BlockKrylov<T>::finish(MethodResult<T>& result) const {
 /// with K_Z the rows of K, Q_Z those of Q that belong to Z. The last term is what the two recurrences differ by,
 /// rounding; so are the columns that gave way. All but the last block of K_Z is zero.
 template <Real T>
-ResidualBlock<T> BlockKrylov<T>::residual_block(const ThinSvd<double>& ritz, Index count) const {
+ResidualBlock<T> BlockKrylov<T>::residual_block(const CoreSvd& ritz, Index count) const {
   const Index old = to_->basis.cols() - block_;
   const Eigen::MatrixXd K_Zt = from_->core.bottomRows(block_).transpose();
   const auto P = ritz.V.eigen().leftCols(count), Q = ritz.U.eigen().leftCols(count);
@@ -166,7 +165,7 @@ ResidualBlock<T> BlockKrylov<T>::residual_block(const ThinSvd<double>& ritz, Ind
 template <Real T>
 Handover BlockKrylov<T>::handover() {
   const Index k = std::min(panel_width(input_, limit_, verdict_.rank), from_->basis.cols());
-  const ThinSvd<double> ritz = core_svd<T>(from_->core, k);
+  const CoreSvd ritz = core_svd<T>(from_->core, k);
   return {to_double<T>(rotated<T>(to_->basis.view(), ritz.U, k)), from_ == &right_, rule_, verdict_.told, 1};
 }
 

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <lowrank/svd/core_svd.hpp>
 #include <lowrank/svd/iterations.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
 
