@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <lowrank/core/primitives.hpp>
 
 namespace lowrank {
@@ -87,6 +88,19 @@ void Primitives<T>::multiply_normal_rounded(MatrixView<const T> A, MatrixView<co
                                             MatrixView<float> Z) const {
   multiply_rounded(Rounding::to_float, A, X, Y);
   multiply_rounded(Rounding::to_float, A.transposed(), Y, Z);
+}
+/// In blocks of rows small enough for a cache to help and wide enough for the product.
+template <Real T>
+double Primitives<T>::difference_norm(MatrixView<const T> X, MatrixView<const T> L, MatrixView<const T> R) const {
+  const Index block = std::clamp<Index>((Index{1} << 21) / std::max<Index>(1, X.cols()), 16, 1024);
+  double norm = 0;
+  for (Index i = 0; i < X.rows(); i += block) {
+    const Index rows = std::min(block, X.rows() - i);
+    Matrix<T> E = Matrix<T>::copy_of(X.middle_rows(i, rows), X.order());
+    multiply(T(-1), L.middle_rows(i, rows), R, T(1), E);
+    norm = std::hypot(norm, frobenius_norm(E));
+  }
+  return norm;
 }
 template class Primitives<float>;
 template class Primitives<double>;
@@ -201,6 +215,15 @@ double frobenius_norm(MatrixView<const T> X) {
 }
 
 template <Real T>
+double difference_norm(MatrixView<const T> X, MatrixView<const T> L, MatrixView<const T> R) {
+  require(L.cols() == R.rows(), "difference_norm", L.rows(), L.cols(), R.rows(), R.cols());
+  require(X.rows() == L.rows() && X.cols() == R.cols(), "difference_norm", X.rows(), X.cols(), L.rows(), R.cols());
+  require_same_device("difference_norm", X, L);
+  require_same_device("difference_norm", X, R);
+  return L.cols() == 0 ? frobenius_norm<T>(X) : on<T>(X).difference_norm(X, L, R);
+}
+
+template <Real T>
 std::vector<double> column_norms(MatrixView<const T> X) {
   return on<T>(X).column_norms(X);
 }
@@ -301,6 +324,7 @@ void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Inde
   template void lu_solve<T>(const LuFactors&, Transpose, MatrixView<T>);                                        \
   template ThinSvd<T> thin_svd<T>(MatrixView<const T>, Vectors, SvdDriver);                                     \
   template double frobenius_norm<T>(MatrixView<const T>);                                                       \
+  template double difference_norm<T>(MatrixView<const T>, MatrixView<const T>, MatrixView<const T>);            \
   template std::vector<double> column_norms<T>(MatrixView<const T>);                                            \
   template std::optional<Entry> first_nonfinite<T>(MatrixView<const T>);                                        \
   template std::vector<Entry> largest_in_columns<T>(MatrixView<const T>);                                       \

@@ -56,8 +56,9 @@ struct LuFactors {
 
 enum class Transpose { no, yes };
 
-/// What the entries of a product are rounded to on their way into it: bfloat16 has 8 bits, float 24.
-enum class Rounding { to_bfloat16, to_float };
+/// What the entries of a product are rounded to on their way into it: bfloat16 has 8 bits, TF32 (of matrices in float,
+/// on GPUs) 11, float 24.
+enum class Rounding { to_bfloat16, to_tf32, to_float };
 
 /// What a device implements, once for float and once for double. See the functions below for what is to be done: shapes
 /// are checked, all views live on the device, and a view may be of either order, with any leading dimension.
@@ -84,6 +85,7 @@ class Primitives {
   virtual void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) const = 0;
   virtual ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const = 0;
   virtual double frobenius_norm(MatrixView<const T> X) const = 0;
+  virtual double difference_norm(MatrixView<const T> X, MatrixView<const T> L, MatrixView<const T> R) const;
   virtual std::vector<double> column_norms(MatrixView<const T> X) const = 0;
   virtual std::optional<Entry> first_nonfinite(MatrixView<const T> X) const = 0;
   virtual std::vector<Entry> largest_in_columns(MatrixView<const T> X) const = 0;
@@ -177,6 +179,10 @@ std::optional<SymmetricEigen> symmetric_eigen(MatrixView<const double> G, Vector
 template <Real T>
 double frobenius_norm(MatrixView<const T> X);
 
+/// ‖X - L·R‖_F likewise, without a difference as large as X in memory. 2·m·n·k flops.
+template <Real T>
+double difference_norm(MatrixView<const T> X, MatrixView<const T> L, MatrixView<const T> R);
+
 /// ‖X(:,j)‖₂ for each j, likewise.
 template <Real T>
 std::vector<double> column_norms(MatrixView<const T> X);
@@ -212,8 +218,8 @@ Matrix<double> to_double(MatrixView<const T> X);
 template <Real T>
 void fill(MatrixView<T> X, T value);
 
-/// Standard normal entries, a function of (seed, stream, first_row + i, j) alone: the same for any thread
-/// count, order, block and device (see random.hpp).
+/// Standard normal entries, a function of (seed, stream, first_row + i, j) alone: the same for any thread count, order
+/// and block, and to rounding for any device (see random.hpp).
 template <Real T>
 void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row = 0);
 

@@ -111,7 +111,7 @@ void HostPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<cons
 template <Real T>
 bool HostPrimitives<T>::multiplies_rounded(Rounding to) const {
   // Passes of a float matrix in bfloat16 would spare no more than the product and the certificate that follow cost.
-  if (std::is_same_v<T, float>) return false;
+  if (std::is_same_v<T, float> || to == Rounding::to_tf32) return false;
   return to == Rounding::to_bfloat16 ? bfloat16::faster_unit().has_value() : panel_multiply_is_vectorized();
 }
 

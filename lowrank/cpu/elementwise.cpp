@@ -3,6 +3,7 @@
 #include <limits>
 #include <lowrank/core/random.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
+#include <lowrank/cpu/panel_difference.hpp>
 #include <lowrank/cpu/sum_of_squares.hpp>
 
 namespace lowrank {
@@ -80,6 +81,15 @@ double HostPrimitives<T>::frobenius_norm(MatrixView<const T> X) const {
 #pragma omp parallel for schedule(static) if (X.size() >= parallel_from)
   for (Index l = 0; l < lines.count; ++l) norms[static_cast<std::size_t>(l)] = line_norm(lines[l], lines.length);
   return combine(norms);
+}
+
+template <Real T>
+double HostPrimitives<T>::difference_norm(MatrixView<const T> X, MatrixView<const T> L, MatrixView<const T> R) const {
+  if (panel_difference_suits<T>(X, L.cols())) {
+    const double square = panel_difference_squared<T>(X, L, R);
+    if (squares_are_safe<T>(square)) return std::sqrt(square);
+  }
+  return Primitives<T>::difference_norm(X, L, R);
 }
 
 template <Real T>
@@ -181,15 +191,17 @@ void HostPrimitives<T>::fill_normal(MatrixView<T> X, std::uint64_t seed, std::ui
     }
 }
 
-#define LOWRANK_INSTANTIATE(T)                                                                     \
-  template double HostPrimitives<T>::frobenius_norm(MatrixView<const T>) const;                    \
-  template std::vector<double> HostPrimitives<T>::column_norms(MatrixView<const T>) const;         \
-  template std::optional<Entry> HostPrimitives<T>::first_nonfinite(MatrixView<const T>) const;     \
-  template std::vector<Entry> HostPrimitives<T>::largest_in_columns(MatrixView<const T>) const;    \
-  template void HostPrimitives<T>::scale_columns(MatrixView<T>, const std::vector<double>&) const; \
-  template void HostPrimitives<T>::add(T, MatrixView<const T>, MatrixView<T>) const;               \
-  template void HostPrimitives<T>::copy(MatrixView<const T>, MatrixView<T>) const;                 \
-  template void HostPrimitives<T>::fill(MatrixView<T>, T) const;                                   \
+#define LOWRANK_INSTANTIATE(T)                                                                                      \
+  template double HostPrimitives<T>::frobenius_norm(MatrixView<const T>) const;                                     \
+  template double HostPrimitives<T>::difference_norm(MatrixView<const T>, MatrixView<const T>, MatrixView<const T>) \
+      const;                                                                                                        \
+  template std::vector<double> HostPrimitives<T>::column_norms(MatrixView<const T>) const;                          \
+  template std::optional<Entry> HostPrimitives<T>::first_nonfinite(MatrixView<const T>) const;                      \
+  template std::vector<Entry> HostPrimitives<T>::largest_in_columns(MatrixView<const T>) const;                     \
+  template void HostPrimitives<T>::scale_columns(MatrixView<T>, const std::vector<double>&) const;                  \
+  template void HostPrimitives<T>::add(T, MatrixView<const T>, MatrixView<T>) const;                                \
+  template void HostPrimitives<T>::copy(MatrixView<const T>, MatrixView<T>) const;                                  \
+  template void HostPrimitives<T>::fill(MatrixView<T>, T) const;                                                    \
   template void HostPrimitives<T>::fill_normal(MatrixView<T>, std::uint64_t, std::uint64_t, Index) const;
 LOWRANK_INSTANTIATE(float)
 LOWRANK_INSTANTIATE(double)

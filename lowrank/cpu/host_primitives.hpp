@@ -26,6 +26,7 @@ class HostPrimitives final : public Primitives<T> {
   void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X) const override;
   ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const override;
   double frobenius_norm(MatrixView<const T> X) const override;
+  double difference_norm(MatrixView<const T> X, MatrixView<const T> L, MatrixView<const T> R) const override;
   std::vector<double> column_norms(MatrixView<const T> X) const override;
   std::optional<Entry> first_nonfinite(MatrixView<const T> X) const override;
   std::vector<Entry> largest_in_columns(MatrixView<const T> X) const override;

@@ -24,18 +24,4 @@ double finite_norm(MatrixView<const T> X, Index first_row = 0, Index first_col =
   throw std::invalid_argument("the Frobenius norm of the matrix is beyond the range of double");
 }
 
-/// ‖X - L·R‖_F, the difference formed in blocks of rows small enough for the cache to help and wide enough for BLAS.
-template <Real T>
-double difference_norm(MatrixView<const T> X, MatrixView<const T> L, MatrixView<const T> R) {
-  const Index block = std::clamp<Index>((Index{1} << 21) / std::max<Index>(1, X.cols()), 16, 1024);
-  double norm = 0;
-  for (Index i = 0; i < X.rows(); i += block) {
-    const Index rows = std::min(block, X.rows() - i);
-    Matrix<T> E = Matrix<T>::copy_of(X.middle_rows(i, rows), X.order());
-    multiply<T>(T(-1), L.middle_rows(i, rows), R, T(1), E);
-    norm = std::hypot(norm, frobenius_norm<T>(E));
-  }
-  return norm;
-}
-
 }  // namespace lowrank

@@ -136,3 +136,59 @@ TEST_CASE_TEMPLATE("first_nonfinite: the first in storage order, or nothing", T,
   CHECK_FALSE(lowrank::first_nonfinite<T>(finite).has_value());
   CHECK_FALSE(lowrank::first_nonfinite<T>(Laid<T>(0, 4)).has_value());
 }
+
+TEST_CASE_TEMPLATE("difference_norm: of every layout, remainder, depth and scale", T, float, double) {
+  const std::array<std::array<Index, 3>, 11> shapes{{{1, 1, 1},
+                                                     {5, 300, 2},
+                                                     {64, 64, 1},
+                                                     {71, 129, 20},
+                                                     {96, 256, 128},
+                                                     {100, 67, 129},
+                                                     {257, 191, 3},
+                                                     {300, 5, 7},
+                                                     {65, 2000, 33},
+                                                     {2000, 66, 50},
+                                                     {130, 90, 60}}};
+  for (const auto& [m, n, k] : shapes)
+    for (const Order order : orders)
+      for (const Order left : orders)
+        for (const Order right : orders) {
+          const Dense L = check::rounded<T>(check::gaussian(m, k, 1)), R = check::rounded<T>(check::gaussian(k, n, 2));
+          const Dense E = check::gaussian(m, n, 3);
+          // The smaller differ from L·R by little more than the rounding of its sums.
+          for (const double size : {1e3, 1.0, 1e-3, 0.0}) {
+            const Dense X = check::rounded<T>(L * R + size * E);
+            Laid<T> x(X, order, 3), l(L, left, 1), r(R, right, 2);
+            const double expected = (X - L * R).norm(),
+                         rounding = 2 * check::eps<T> * (L.cwiseAbs() * R.cwiseAbs()).norm();
+            CAPTURE(m);
+            CAPTURE(n);
+            CAPTURE(k);
+            CAPTURE(size);
+            CHECK(std::abs(lowrank::difference_norm<T>(x, l, r) - expected) <=
+                  64 * check::eps<T> * expected + rounding);
+            CHECK(x.gaps_untouched());
+          }
+        }
+}
+
+TEST_CASE_TEMPLATE("difference_norm: the ends of the range, no depth, no entries, NaN", T, float, double) {
+  const Index m = 70, n = 80, k = 3;
+  const Dense L = check::rounded<T>(check::gaussian(m, k, 1)), R = check::rounded<T>(check::gaussian(k, n, 2));
+  for (const double scale : scales<T>()) {
+    Dense E = check::rounded<T>(check::gaussian(m, n, 3).unaryExpr([](double x) { return std::tanh(x); }) * scale);
+    Laid<T> x(E, Order::row_major, 1), l(Dense::Zero(m, k), Order::col_major), r(R, Order::row_major);
+    const double expected = lowrank::frobenius_norm<T>(x);
+    CHECK(std::abs(lowrank::difference_norm<T>(x, l, r) - expected) <= 1e-13 * expected);
+  }
+  Laid<T> x(L * R, Order::row_major), l(L, Order::col_major), r(R, Order::row_major),
+      none_l(Dense(m, 0), Order::col_major), none_r(Dense(0, n), Order::col_major),
+      empty(Dense(0, n), Order::row_major), empty_l(Dense(0, k), Order::col_major);
+  CHECK(lowrank::difference_norm<T>(x, none_l, none_r) == lowrank::frobenius_norm<T>(x));
+  CHECK(lowrank::difference_norm<T>(empty, empty_l, r) == 0);
+  Dense broken = L * R;
+  broken(33, 44) = std::numeric_limits<double>::quiet_NaN();
+  Laid<T> with_nan(broken, Order::row_major);
+  CHECK(std::isnan(lowrank::difference_norm<T>(with_nan, l, r)));
+  CHECK(check::contains(check::refusal([&] { lowrank::difference_norm<T>(x, l, none_r); }), "do not fit"));
+}
