@@ -67,11 +67,13 @@ void run(Device& device, Index size, Index rank, const Options& options, Table& 
   const DenseOperator<T> on_cpu(matrix.A.view()), on_device(there.view());
   const double bytes = static_cast<double>(matrix.A.size()) * sizeof(T);
   CountedOperator<T> cpu(on_cpu, bytes, rates_for<T>(bytes)), counted(on_device, bytes, rates_of<T>(device));
-  Svd<T> by_cpu, by_device, moved;
+  Svd<T> by_cpu, by_device, in_tf32, moved;
   RankResult rank_by_cpu, rank_by_device;
   const SvdOptions plain{.seed = options.seed};
   SvdOptions elsewhere = plain;
   elsewhere.device = &device;
+  SvdOptions with_tf32 = plain;
+  with_tf32.tf32 = true;
   const auto error = [&](const Svd<T>& svd) {
     const Matrix<T> U = svd.U.to(host_device()), V = svd.V.to(host_device());
     return measured_error<T>(matrix.A.view(), U.view(), svd.S.data(), V.view(), matrix.norm);
@@ -92,6 +94,13 @@ void run(Device& device, Index size, Index rank, const Options& options, Table& 
       {"singular values: cpu", [&] { static_cast<void>(thin_svd<T>(matrix.A, Vectors::none)); }, none, none},
       {fmt::format("singular values: {}, data there", name),
        [&] { static_cast<void>(thin_svd<T>(there, Vectors::none)); }, none, none}};
+  if (std::is_same_v<T, float> && multiplies_rounded<T>(device, Rounding::to_tf32))
+    rows.insert(rows.begin() + 2, {fmt::format("svd --rank {} --tf32: {}, data there", rank, name),
+                                   [&] {
+                                     in_tf32 = truncated_svd<T>(on_device, {.rank = rank}, with_tf32);
+                                     device.synchronize();
+                                   },
+                                   [&] { return error(in_tf32); }, none});
   report(rows, shape_text(size, size), std::string(dtype_name<T>()), options, table, json);
   if (rank_by_cpu.rank != rank_by_device.rank)
     fmt::print("ranks differ: {} by the cpu ({}), {} by {} ({})\n", rank_by_cpu.rank, rank_by_cpu.reason,

@@ -90,7 +90,6 @@ const void* address(const MatrixView<T>& X) {
 
 ProductCounts products;
 Index memory_limit = std::numeric_limits<Index>::max();
-bool tf32 = false;
 std::vector<std::function<void()>>* recording = nullptr;  ///< set while work is recorded
 
 void refuse_while_recording(const char* what) {
@@ -114,20 +113,22 @@ class GuardedPrimitives final : public Primitives<T> {
     refuse_while_recording("a product");
     const Opened opened{address(A), address(B), address(C)};
     ++products.all;
-    if constexpr (std::is_same_v<T, float>)
-      if (tf32) {
-        ++products.short_factors;
-        const Matrix<float> a = rounded_to_tf32(here(A)), b = rounded_to_tf32(here(B));
-        return host().multiply(alpha, a, b, beta, here(C));
-      }
     host().multiply(alpha, here(A), here(B), beta, here(C));
   }
-  bool multiplies_rounded(Rounding to) const override { return host().multiplies_rounded(to); }
+  bool multiplies_rounded(Rounding to) const override {
+    return (std::is_same_v<T, float> && to == Rounding::to_tf32) || host().multiplies_rounded(to);
+  }
   void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
                         MatrixView<float> C) const override {
     refuse_while_recording("a product");
     const Opened opened{address(A), address(X), address(C)};
     ++products.all;
+    if constexpr (std::is_same_v<T, float>)
+      if (to == Rounding::to_tf32) {
+        ++products.in_tf32;
+        const Matrix<float> a = rounded_to_tf32(here(A)), x = rounded_to_tf32(here(X));
+        return host().multiply(1, a, x, 0, here(C));
+      }
     host().multiply_rounded(to, here(A), here(X), here(C));
   }
   bool fuses_normal(MatrixView<const T> A, Index columns, bool rounded) const override {
@@ -351,10 +352,6 @@ class GuardedDevice final : public Device {
     }
     recording = nullptr;
     return std::make_unique<Replay>(std::move(steps));
-  }
-  bool allow_tf32(bool allowed) override {
-    tf32 = allowed;
-    return true;
   }
 
  protected:

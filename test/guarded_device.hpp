@@ -17,8 +17,8 @@ class LimitedMemory {
   LimitedMemory& operator=(const LimitedMemory&) = delete;
 };
 
-/// How many products guarded_device() has done, and how many of them rounded their factors to TF32.
+/// How many products guarded_device() has done, and how many of them in TF32.
 struct ProductCounts {
-  long all = 0, short_factors = 0;
+  long all = 0, in_tf32 = 0;
 };
 ProductCounts guarded_products();

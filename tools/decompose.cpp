@@ -25,6 +25,7 @@ void Decomposition::describe(Arguments& arguments) {
   arguments.option("--energy", "E", energy, "keep as few as hold the part E of the squared norm, as 0.99");
   arguments.option("--rtol", "R", rtol, "keep as few as bring the relative error to R, as 1e-3");
   arguments.choice("--method", method, {"auto", "exact", "randomized", "krylov"}, "auto chooses, and says why");
+  arguments.flag("--tf32", tf32, "f32 on a GPU: products in TF32 find the factors");
   arguments.option("--seed", "S", seed, "seed of the random numbers (default 0)");
   arguments.size("--memory", memory, memory_help);
 }
@@ -56,6 +57,7 @@ Svd<T> decompose(const CommandLine& command, const Decomposition& request, const
   ProgressBar bar(command.shows_progress());
   const Truncation wish = request.wish(input);
   const SvdOptions options{.method = method_of(request.method),
+                           .tf32 = request.tf32,
                            .seed = request.seed,
                            .device = &command.device(),
                            .progress = bar.callback()};

@@ -12,6 +12,7 @@ struct Decomposition {
   std::string file, method = "auto";
   std::optional<Index> rank;
   std::optional<double> energy, rtol;
+  bool tf32 = false;
   std::uint64_t seed = 0;
   Index memory = default_memory;
 

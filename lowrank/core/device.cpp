@@ -19,6 +19,4 @@ std::unique_ptr<Recording> Device::record(std::function<void()> work) {
   return std::make_unique<CalledAgain>(std::move(work));
 }
 
-bool Device::allow_tf32(bool) { return false; }
-
 }  // namespace lowrank

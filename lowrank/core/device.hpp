@@ -67,10 +67,6 @@ class Device {
   /// once before, so that what a device prepares at the first use is there.
   virtual std::unique_ptr<Recording> record(std::function<void()> work);
 
-  /// Whether products of float matrices may round their factors to TF32 (10 bits of mantissa) from now on; at first
-  /// they may not. Returns false, and changes nothing, where the device knows no such products.
-  virtual bool allow_tf32(bool allowed);
-
   template <Real T>
   const Primitives<T>& primitives() const {
     if constexpr (std::is_same_v<T, float>)

@@ -10,7 +10,8 @@ namespace lowrank {
 
 /// Counter-based random numbers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011). A number is a function
 /// of its key (seed) and counter (stream and position), so any thread or device can make any part of a
-/// sequence, and they all make the same. `stream` keeps the uses of one seed apart.
+/// sequence, and they all make the same words. Normals are the same bits on any thread; on a GPU the last ones may
+/// differ, as its logarithm and cosine do. `stream` keeps the uses of one seed apart.
 class Philox {
  public:
   Philox(std::uint64_t seed, std::uint64_t stream)

@@ -51,16 +51,20 @@ std::string describe(cudaError_t status) {
   return fmt::format("{} ({})", cudaGetErrorString(status), cudaGetErrorName(status));
 }
 
+OnDevice::OnDevice(int device) : before_(device), here_(device) {
+  status_ = cudaGetDevice(&before_);
+  if (status_ == cudaSuccess && before_ != here_) status_ = cudaSetDevice(here_);
+}
+
+OnDevice::~OnDevice() {
+  if (before_ != here_ && cudaSetDevice(before_) != cudaSuccess) static_cast<void>(cudaGetLastError());
+}
+
 Context::Entered::Entered(Context& context) : lock_(context.busy_), here_(context.device_) {
   if (!context.lost_.empty())
     throw Error(
         fmt::format("{} cannot be used any more by this process: it failed before ({})", context.name_, context.lost_));
-  context.check(cudaGetDevice(&before_), "cudaGetDevice");
-  if (before_ != here_) context.check(cudaSetDevice(here_), "cudaSetDevice");
-}
-
-Context::Entered::~Entered() {
-  if (before_ != here_) static_cast<void>(cudaSetDevice(before_));
+  context.check(here_.status(), "cudaSetDevice");
 }
 
 Context::Context(int device)
@@ -101,9 +105,7 @@ Context::Context(int device)
 }
 
 Context::~Context() {
-  int before = device_;
-  static_cast<void>(cudaGetDevice(&before));
-  static_cast<void>(cudaSetDevice(device_));
+  const OnDevice here(device_);
   if (stream_) static_cast<void>(cudaStreamSynchronize(stream_.get()));
   parameters_.reset();
   solver_.reset();
@@ -111,7 +113,6 @@ Context::~Context() {
   blas_workspace_.reset();
   pool_.reset();
   stream_.reset();
-  static_cast<void>(cudaSetDevice(before));
 }
 
 cusolverDnHandle_t Context::solver() {
@@ -147,6 +148,7 @@ void Context::fail(const std::string& what) const {
   static_cast<void>(cudaGetLastError());
   if (stream_ && !capturing_ && lost_.empty()) {
     const cudaError_t state = cudaStreamQuery(stream_.get());
+    static_cast<void>(cudaGetLastError());  // "Not ready" counts as an error too.
     if (state != cudaSuccess && state != cudaErrorNotReady) lost_ = fmt::format("{}: {}", what, describe(state));
   }
   throw Error(
@@ -192,11 +194,8 @@ void Context::refuse(Index bytes) const {
 /// fail and there is nothing to be done.
 void Context::release(void* memory) noexcept {
   const std::scoped_lock lock(busy_);
-  int before = device_;
-  static_cast<void>(cudaGetDevice(&before));
-  if (before != device_) static_cast<void>(cudaSetDevice(device_));
+  const OnDevice here(device_);
   if (cudaFreeAsync(memory, stream_.get()) != cudaSuccess) static_cast<void>(cudaGetLastError());
-  if (before != device_) static_cast<void>(cudaSetDevice(before));
 }
 
 Index Context::available_memory() const {

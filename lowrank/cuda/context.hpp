@@ -12,6 +12,22 @@
 
 namespace lowrank::cuda {
 
+/// A GPU is the thread's own while this lives; then the one from before is again. Where that fails (CUDA wants to use
+/// that one, and another process may hold it for itself) the thread keeps this one, and no error is left behind.
+class OnDevice {
+ public:
+  explicit OnDevice(int device);
+  ~OnDevice();
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+  cudaError_t status() const { return status_; }
+
+ private:
+  int before_, here_;
+  cudaError_t status_ = cudaSuccess;
+};
+
 /// What belongs to one GPU: a stream on which all work runs in order, the handles of cuBLAS and cuSOLVER, and a pool of
 /// memory. Every use goes through run(), which lets one thread in at a time and turns what went wrong into Error. A
 /// fault that the GPU does not recover from is reported once with its cause; from then on run() refuses.
@@ -65,20 +81,15 @@ class Context {
   /// nullptr where the work between could not be recorded.
   cudaGraph_t end_capture();
 
-  bool tf32 = false;
-
  private:
-  /// One thread at a time, on this GPU; afterwards the thread has the one it had before.
+  /// One thread at a time, on this GPU.
   class Entered {
    public:
     explicit Entered(Context& context);
-    ~Entered();
-    Entered(const Entered&) = delete;
-    Entered& operator=(const Entered&) = delete;
 
    private:
     std::scoped_lock<std::recursive_mutex> lock_;
-    int before_ = 0, here_;
+    OnDevice here_;
   };
 
   void finish(const char* what) const;

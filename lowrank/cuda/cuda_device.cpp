@@ -105,9 +105,4 @@ std::unique_ptr<Recording> CudaDevice::record(std::function<void()> work) {
   });
 }
 
-bool CudaDevice::allow_tf32(bool allowed) {
-  context_.run("allow_tf32", [&] { context_.tf32 = allowed; });
-  return true;
-}
-
 }  // namespace lowrank::cuda

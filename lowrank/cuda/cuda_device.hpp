@@ -23,7 +23,6 @@ class CudaDevice final : public Device {
   void synchronize() override;
   /// Captured as a CUDA graph.
   std::unique_ptr<Recording> record(std::function<void()> work) override;
-  bool allow_tf32(bool allowed) override;
 
  protected:
   const Primitives<float>& primitives_f32() const override { return f32_; }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <lowrank/core/error.hpp>
 #include <lowrank/core/training.hpp>
 #include <lowrank/cuda/cuda_device.hpp>
 #include <lowrank/cuda/libraries.hpp>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -86,32 +86,29 @@ bool by_qr_iteration(const Context& context, cusolverDnHandle_t solver, MatrixVi
   return true;
 }
 
-template <Real T>
-bool by_jacobi(const Context& context, cusolverDnHandle_t solver, MatrixView<T> A, MatrixView<T> U, T* S,
-               MatrixView<T> V, CudaDevice& device) {
-  const int m = blas_int(A.rows()), n = blas_int(A.cols()), lda = blas_int(A.ld());
-  const int ldu = U.empty() ? m : blas_int(U.ld()), ldv = V.empty() ? n : blas_int(V.ld());
-  const cusolverEigMode_t job = U.empty() ? CUSOLVER_EIG_MODE_NOVECTOR : CUSOLVER_EIG_MODE_VECTOR;
-  gesvdjInfo_t made = nullptr;
-  context.check(cusolverDnCreateGesvdjInfo(&made), "CreateGesvdjInfo");
-  const std::unique_ptr<std::remove_pointer_t<gesvdjInfo_t>, cusolverStatus_t (*)(gesvdjInfo_t)> options(
-      made, cusolverDnDestroyGesvdjInfo);
-  int size = 0;
-  context.check(gesvdj_size(solver, job, m, n, A.data(), lda, S, U.data(), ldu, V.data(), ldv, &size, made),
-                "gesvdj_bufferSize");
-  Workspace work(static_cast<std::size_t>(size) * sizeof(T), 0, device);
-  context.check(gesvdj(solver, job, m, n, A.data(), lda, S, U.data(), ldu, V.data(), ldv,
-                       reinterpret_cast<T*>(work.memory.data()), size, work.info.data(), made),
-                "gesvdj");
-  return work.result("gesvdj") == 0;
-}
-
 /// For what cuSOLVER does not have: the host's LAPACK does it.
 template <Real T>
 Matrix<T> on_host(MatrixView<const T> A) {
   Matrix<T> here(A.rows(), A.cols(), A.order());
   lowrank::copy<T>(A, here);
   return here;
+}
+
+/// A power of two that brings the largest entry near 1 where it lies so far off that squares may leave T's range:
+/// LAPACK scales in such cases, of cuSOLVER it is not said.
+template <Real T>
+double scale_into_range(const std::vector<Entry>& largest_in_columns) {
+  constexpr int far = std::is_same_v<T, float> ? 50 : 400, most = std::is_same_v<T, float> ? 120 : 1000;
+  double largest = 0;
+  for (const Entry& entry : largest_in_columns) largest = std::max(largest, std::abs(entry.value));
+  if (!(largest > 0) || !std::isfinite(largest)) return 1;
+  const int exponent = std::ilogb(largest);
+  return std::abs(exponent) < far ? 1 : std::ldexp(1.0, std::clamp(-exponent, -most, most));
+}
+
+template <Real T>
+void scale(MatrixView<T> X, double by) {
+  if (by != 1) lowrank::scale_columns<T>(X, std::vector<double>(static_cast<std::size_t>(X.cols()), by));
 }
 
 }  // namespace
@@ -127,8 +124,10 @@ Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T> X) const {
     copy(columns, X);
     return R;
   }
+  const double by = scale_into_range<T>(largest_in_columns(X));
   blas_int(X.rows());  // orgqr's sizes are of 32 bits; said before anything is overwritten.
   blas_int(X.ld());
+  scale<T>(X, by);
   context().run("householder_qr", [&] {
     const cusolverDnHandle_t solver = context().solver();
     Buffer<T> tau(k, device_);
@@ -139,7 +138,7 @@ Matrix<double> CudaPrimitives<T>::householder_qr(MatrixView<T> X) const {
   std::vector<double> signs(static_cast<std::size_t>(k), 1.0);
   for (Index i = 0; i < k; ++i) {
     if (R(i, i) < 0) signs[static_cast<std::size_t>(i)] = -1;
-    for (Index j = 0; j < k; ++j) R(i, j) = j >= i ? signs[static_cast<std::size_t>(i)] * R(i, j) : 0.0;
+    for (Index j = 0; j < k; ++j) R(i, j) = j >= i ? signs[static_cast<std::size_t>(i)] * R(i, j) / by : 0.0;
   }
   if (std::find(signs.begin(), signs.end(), -1.0) != signs.end()) scale_columns(X, signs);
   return R;
@@ -181,13 +180,14 @@ ThinSvd<T> CudaPrimitives<T>::tall_svd(MatrixView<const T> A, Vectors vectors, S
   ThinSvd<T> result = thin_svd(from_double<T>(R, device_), vectors, first);
   if (vectors == Vectors::none) return result;
   Matrix<T> U(A.rows(), A.cols(), device_);
-  context().run("tall_svd", [&] { gemm<T>(context(), T(1), Q, result.U, T(0), U, Rounding::none); });
+  context().run("tall_svd", [&] { gemm<T>(context(), T(1), Q, result.U, T(0), U); });
   result.U = std::move(U);
   return result;
 }
 
 /// QR iteration by Xgesvd where the host has gesdd and gesvd (gesvdp is faster for large matrices, but shifts those
-/// with tiny singular values), then Jacobi's method.
+/// with tiny singular values); Jacobi's method, for what that cannot do, on the host: gesvdj's vectors for singular
+/// values of zero are not known to be orthonormal.
 template <Real T>
 ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T> A, Vectors vectors, SvdDriver first) const {
   if (A.rows() < A.cols()) {
@@ -198,29 +198,24 @@ ThinSvd<T> CudaPrimitives<T>::thin_svd(MatrixView<const T> A, Vectors vectors, S
   const Index m = A.rows(), n = A.cols();
   const bool want = vectors == Vectors::thin;
   if (n > 0 && m >= 2 * n) return tall_svd(A, vectors, first);
+  // What stands for gesdd and gesvd here goes by the name of the one that was asked for.
   ThinSvd<T> result{Matrix<T>(want ? m : 0, want ? n : 0, device_), std::vector<T>(static_cast<std::size_t>(n)),
                     Matrix<T>(want ? n : 0, want ? n : 0, device_), first};
   if (n == 0) return result;
-  const bool converged = context().run("thin_svd", [&] {
-    const cusolverDnHandle_t solver = context().solver();
+  const bool converged = first != SvdDriver::jacobi && context().run("thin_svd", [&] {
+    const double by = scale_into_range<T>(largest_in_columns(A));
+    Matrix<T> work = Matrix<T>::copy_of(A);
+    scale<T>(work, by);
     Buffer<T> S(n, device_);
-    // The drivers destroy their input and A is kept, so each starts from a fresh copy.
-    for (const SvdDriver driver : {SvdDriver::gesvd, SvdDriver::jacobi}) {
-      if (driver < first) continue;
-      Matrix<T> work = Matrix<T>::copy_of(A);
-      const bool done = driver == SvdDriver::gesvd
-                            ? by_qr_iteration<T>(context(), solver, work, result.U, S.data(), result.V, device_)
-                            : by_jacobi<T>(context(), solver, work, result.U, S.data(), result.V, device_);
-      if (!done) continue;
-      S.download(result.S);
-      result.driver = driver;
-      return true;
-    }
-    return false;
+    if (!by_qr_iteration<T>(context(), context().solver(), work, result.U, S.data(), result.V, device_)) return false;
+    S.download(result.S);
+    for (T& s : result.S) s = static_cast<T>(static_cast<double>(s) / by);
+    return true;
   });
-  if (!converged)
-    throw Error(
-        fmt::format("{}: the SVD of a {}x{} matrix converged with neither gesvd nor Jacobi", device_.name(), m, n));
+  if (converged) return result;
+  result = lowrank::thin_svd<T>(on_host<T>(A), vectors, SvdDriver::jacobi);
+  result.U = result.U.to(device_);
+  result.V = result.V.to(device_);
   return result;
 }
 

@@ -16,6 +16,9 @@ class CudaPrimitives final : public Primitives<T> {
   explicit CudaPrimitives(CudaDevice& device) : device_(device) {}
 
   void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C) const override;
+  bool multiplies_rounded(Rounding to) const override;
+  void multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
+                        MatrixView<float> C) const override;
   Matrix<double> gram(MatrixView<const T> X) const override;
   void solve_upper_right(MatrixView<T> X, MatrixView<const double> R) const override;
   Matrix<double> householder_qr(MatrixView<T> X) const override;
@@ -50,12 +53,9 @@ Strided<T> strided(const MatrixView<T>& X) {
   return {X.data(), X.rows(), X.cols(), columns ? 1 : X.ld(), columns ? X.ld() : 1};
 }
 
-/// How a product of float matrices may round its factors.
-enum class Rounding { none, as_allowed };
-
-/// C = alpha·A·B + beta·C by cuBLAS for views of any order; A has columns. In TF32 where the device allows it.
+/// C = alpha·A·B + beta·C by cuBLAS for views of any order; A has columns. With `tf32` float factors may be rounded.
 template <Real T>
 void gemm(const Context& context, T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C,
-          Rounding rounding = Rounding::as_allowed);
+          bool tf32 = false);
 
 }  // namespace lowrank::cuda

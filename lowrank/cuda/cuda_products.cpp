@@ -13,27 +13,28 @@ cublasOperation_t operation(const View& X) {
   return X.order() == Order::col_major ? CUBLAS_OP_N : CUBLAS_OP_T;
 }
 
+/// Set by whoever calls cuBLAS: each product has its own.
+void set_math_mode(const Context& context, cublasMath_t mode) {
+  context.check(cublasSetMathMode(context.blas(), mode), "cublasSetMathMode");
+}
+
 }  // namespace
 
 template <Real T>
 void gemm(const Context& context, T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C,
-          Rounding rounding) {
+          bool tf32) {
   // Cᵀ = Bᵀ·Aᵀ for a row-major C.
   if (C.order() == Order::row_major)
-    return gemm<T>(context, alpha, B.transposed(), A.transposed(), beta, C.transposed(), rounding);
-  const bool tf32 = std::is_same_v<T, float> && context.tf32 && rounding == Rounding::as_allowed;
-  context.check(cublasSetMathMode(context.blas(), tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
-                "cublasSetMathMode");
+    return gemm<T>(context, alpha, B.transposed(), A.transposed(), beta, C.transposed(), tf32);
+  set_math_mode(context, tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH);
   context.check(gemm(context.blas(), operation(A), operation(B), C.rows(), C.cols(), A.cols(), alpha, A.data(), A.ld(),
                      B.data(), B.ld(), beta, C.data(), C.ld()),
                 "gemm");
-  // The triangular solves stay exact.
-  if (tf32) context.check(cublasSetMathMode(context.blas(), CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
 }
 template void gemm<float>(const Context&, float, MatrixView<const float>, MatrixView<const float>, float,
-                          MatrixView<float>, Rounding);
+                          MatrixView<float>, bool);
 template void gemm<double>(const Context&, double, MatrixView<const double>, MatrixView<const double>, double,
-                           MatrixView<double>, Rounding);
+                           MatrixView<double>, bool);
 
 template <Real T>
 Context& CudaPrimitives<T>::context() const {
@@ -48,6 +49,22 @@ void CudaPrimitives<T>::multiply(T alpha, MatrixView<const T> A, MatrixView<cons
     fill(C, T(0));
   else if (beta != T(1))
     scale_columns(C, std::vector<double>(static_cast<std::size_t>(C.cols()), static_cast<double>(beta)));
+}
+
+template <Real T>
+bool CudaPrimitives<T>::multiplies_rounded(Rounding to) const {
+  return std::is_same_v<T, float> && to == Rounding::to_tf32;
+}
+
+template <Real T>
+void CudaPrimitives<T>::multiply_rounded(Rounding to, MatrixView<const T> A, MatrixView<const float> X,
+                                         MatrixView<float> C) const {
+  if constexpr (std::is_same_v<T, float>)
+    if (to == Rounding::to_tf32) {
+      if (A.cols() == 0) return fill(C, 0);
+      return context().run("multiply_rounded", [&] { gemm<float>(context(), 1, A, X, 0, C, true); });
+    }
+  Primitives<T>::multiply_rounded(to, A, X, C);
 }
 
 template <Real T>
@@ -98,6 +115,7 @@ void CudaPrimitives<T>::solve_upper_right(MatrixView<T> X, MatrixView<const doub
     for (Index i = 0; i <= j; ++i) host[static_cast<std::size_t>(i + j * k)] = static_cast<T>(R(i, j));
   context().run("solve_upper_right", [&] {
     const Buffer<T> factor(std::span<const T>(host), device_);
+    set_math_mode(context(), CUBLAS_DEFAULT_MATH);
     const bool columns = X.order() == Order::col_major;  // By rows: Xᵀ ← R⁻ᵀ·Xᵀ on the same memory.
     context().check(
         trsm(context().blas(), columns ? CUBLAS_SIDE_RIGHT : CUBLAS_SIDE_LEFT, columns ? CUBLAS_OP_N : CUBLAS_OP_T,
@@ -107,6 +125,9 @@ void CudaPrimitives<T>::solve_upper_right(MatrixView<T> X, MatrixView<const doub
 }
 
 #define LOWRANK_INSTANTIATE(T)                                                                                    \
+  template bool CudaPrimitives<T>::multiplies_rounded(Rounding) const;                                            \
+  template void CudaPrimitives<T>::multiply_rounded(Rounding, MatrixView<const T>, MatrixView<const float>,       \
+                                                    MatrixView<float>) const;                                     \
   template Context& CudaPrimitives<T>::context() const;                                                           \
   template void CudaPrimitives<T>::multiply(T, MatrixView<const T>, MatrixView<const T>, T, MatrixView<T>) const; \
   template Matrix<double> CudaPrimitives<T>::gram(MatrixView<const T>) const;                                     \

@@ -52,25 +52,4 @@ inline cusolverStatus_t orgqr(cusolverDnHandle_t handle, int m, int n, double* A
   return cusolverDnDorgqr(handle, m, n, n, A, lda, tau, work, size, info);
 }
 
-inline cusolverStatus_t gesvdj_size(cusolverDnHandle_t handle, cusolverEigMode_t job, int m, int n, const float* A,
-                                    int lda, const float* S, const float* U, int ldu, const float* V, int ldv,
-                                    int* size, gesvdjInfo_t options) {
-  return cusolverDnSgesvdj_bufferSize(handle, job, 1, m, n, A, lda, S, U, ldu, V, ldv, size, options);
-}
-inline cusolverStatus_t gesvdj_size(cusolverDnHandle_t handle, cusolverEigMode_t job, int m, int n, const double* A,
-                                    int lda, const double* S, const double* U, int ldu, const double* V, int ldv,
-                                    int* size, gesvdjInfo_t options) {
-  return cusolverDnDgesvdj_bufferSize(handle, job, 1, m, n, A, lda, S, U, ldu, V, ldv, size, options);
-}
-inline cusolverStatus_t gesvdj(cusolverDnHandle_t handle, cusolverEigMode_t job, int m, int n, float* A, int lda,
-                               float* S, float* U, int ldu, float* V, int ldv, float* work, int size, int* info,
-                               gesvdjInfo_t options) {
-  return cusolverDnSgesvdj(handle, job, 1, m, n, A, lda, S, U, ldu, V, ldv, work, size, info, options);
-}
-inline cusolverStatus_t gesvdj(cusolverDnHandle_t handle, cusolverEigMode_t job, int m, int n, double* A, int lda,
-                               double* S, double* U, int ldu, double* V, int ldv, double* work, int size, int* info,
-                               gesvdjInfo_t options) {
-  return cusolverDnDgesvdj(handle, job, 1, m, n, A, lda, S, U, ldu, V, ldv, work, size, info, options);
-}
-
 }  // namespace lowrank::cuda

@@ -35,12 +35,10 @@ std::string reason_against(int index, const cudaDeviceProp& properties, DeviceIn
   cudaError_t status = cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, index);
   if (status != cudaSuccess) return cuda::describe(status);
   if (pools == 0) return "it has no memory pools (cudaMallocAsync)";
-  int before = 0;
-  static_cast<void>(cudaGetDevice(&before));
-  status = cudaSetDevice(index);
+  const OnDevice here(index);
+  status = here.status();
   std::size_t free = 0, total = 0;
   if (status == cudaSuccess) status = cudaMemGetInfo(&free, &total);
-  static_cast<void>(cudaSetDevice(before));
   if (status != cudaSuccess) return cuda::describe(status);
   info.available = static_cast<Index>(free);
   return {};

@@ -213,7 +213,9 @@ __global__ void sweep_kernel(SweepWork<T> work, OptimizerRule options, const Clo
   extern __shared__ __align__(16) unsigned char memory[];
   T* const dY = reinterpret_cast<T*>(memory);  // [batch, block_rows]
   __shared__ Rule<T> rule;
-  const std::int64_t block_row = static_cast<std::int64_t>(blockIdx.y) * block_rows;
+  // One row of blocks after the other: a grid may be long, and not high.
+  const std::int64_t across = (work.in + warp * N - 1) / (warp * N);
+  const std::int64_t block_row = blockIdx.x / across * block_rows, block_column = blockIdx.x % across;
   const int batch = static_cast<int>(work.batch),
             rows_here = static_cast<int>(min(work.out - block_row, static_cast<std::int64_t>(block_rows)));
   share_rule(rule, options, clock);
@@ -221,7 +223,7 @@ __global__ void sweep_kernel(SweepWork<T> work, OptimizerRule options, const Clo
     dY[b * block_rows + threadIdx.x] =
         static_cast<int>(threadIdx.x) < rows_here ? work.dY.data[b * work.dY.ld + block_row + threadIdx.x] : T(0);
   __syncthreads();
-  const std::int64_t column = (static_cast<std::int64_t>(blockIdx.x) * warp + threadIdx.x) * N;
+  const std::int64_t column = (block_column * warp + threadIdx.x) * N;
   const int row = threadIdx.y * sweep_rows;
   if (column < work.in && row < rows_here) {
     T g[sweep_rows][N] = {};
@@ -254,7 +256,7 @@ __global__ void sweep_kernel(SweepWork<T> work, OptimizerRule options, const Clo
     }
   }
   const int of_bias = threadIdx.x;
-  if (work.b.p.data == nullptr || blockIdx.x != 0 || threadIdx.y != 0 || of_bias >= rows_here) return;
+  if (work.b.p.data == nullptr || block_column != 0 || threadIdx.y != 0 || of_bias >= rows_here) return;
   T g = 0;
   for (int b = 0; b < batch; ++b) g += dY[b * block_rows + of_bias];
   const std::int64_t at = block_row + of_bias;
@@ -392,7 +394,7 @@ const dim3 block_of_warps(warp, warps);
 
 template <class T, int N>
 cudaError_t sweep_by(const SweepWork<T>& work, const OptimizerRule& rule, const Clock* clock, cudaStream_t stream) {
-  const dim3 grid(blocks_for(work.in, warp * N), blocks_for(work.out, block_rows));
+  const unsigned grid = blocks_for(work.in, warp * N) * blocks_for(work.out, block_rows);
   const std::size_t shared = static_cast<std::size_t>(work.batch) * block_rows * sizeof(T);
   sweep_kernel<T, N><<<grid, block_of_warps, shared, stream>>>(work, rule, clock);
   return cudaGetLastError();

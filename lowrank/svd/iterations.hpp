@@ -11,9 +11,10 @@
 namespace lowrank {
 
 /// What an iteration in another precision may go on from.
+template <Real T>
 struct Handover {
-  Matrix<double> X;  ///< an orthonormal basis, on the host
-  bool adjoint;      ///< X lies on the side of A's rows: its image is Aᵀ·X
+  Matrix<T> X;   ///< an orthonormal basis
+  bool adjoint;  ///< X lies on the side of A's rows: its image is Aᵀ·X
   StoppingRule rule;
   bool told;  ///< that iteration's precision told the error of the approximation by that basis
   std::uint64_t stream;
@@ -51,12 +52,13 @@ class SubspaceIteration {
                     const Coarse<T>* coarse = nullptr);
 
   void start();
-  void start(const Handover& from);
+  template <Real S>
+  void start(Handover<S> from);
   /// Half-steps until the basis is good enough, or `products` are used up, or it would need more than the limit's
   /// columns, or the answer is hidden in the coarse matrix. True when the image of the basis is the answer.
   bool run(Index products);
   void finish(MethodResult<T>& result) const;
-  Handover handover();
+  Handover<T> handover();
 
   Index products() const { return products_; }
   Index sweeps() const { return sweeps_; }
@@ -112,7 +114,7 @@ class BlockKrylov {
   void start();
   bool run(Index products);
   void finish(MethodResult<T>& result) const;
-  Handover handover();
+  Handover<T> handover();
 
   Index products() const { return products_; }
   Index sweeps() const { return sweeps_; }

@@ -46,17 +46,18 @@ void take_triplets(MatrixView<const T> X, MatrixView<const T> Y, const CoreSvd& 
 
 namespace {
 
-/// What the Ritz values of a matrix rounded to bfloat16 are good to. Rounding changes entries by up to 2^-9 of
-/// themselves, about as noise would, and singular values by what noise of that size changes them by.
-Precision bfloat16_precision(Index smaller) {
-  return {precision_of<float>().absolute, 0x1p-9 / std::sqrt(static_cast<double>(smaller))};
+/// What the Ritz values of a matrix rounded so are good to. Rounding changes entries by up to a share of themselves,
+/// about as noise would, and singular values by what noise of that size changes them by.
+Precision rounded_precision(Rounding to, Index smaller) {
+  const double share = to == Rounding::to_bfloat16 ? 0x1p-9 : 0x1p-11;  // TF32: the units may cut.
+  return {precision_of<float>().absolute, share / std::sqrt(static_cast<double>(smaller))};
 }
 
-constexpr Index kInDouble = 2;  ///< Products that may have to follow those with the matrix rounded.
+constexpr Index kInFull = 2;  ///< Products that may have to follow those with the matrix rounded.
 
 /// Whether the wish may be for an error within the reach of a rounded matrix, and the entries lie in float's range.
 bool may_round(const Precision& precision, const MethodInput& input) {
-  if (!input.options.rounded_passes || input.options.max_products <= kInDouble) return false;
+  if (!input.options.rounded_passes || input.options.max_products <= kInFull) return false;
   if (input.norm <= 0 || safe_scale<float>(input.norm) != 1) return false;
   return input.wish.rank > 0 || input.wish.rtol >= precision.reach();
 }
@@ -70,49 +71,72 @@ void run_on(Iteration& iteration, Index products, MethodResult<T>& result) {
   result.sweeps += iteration.sweeps();
 }
 
-/// By the iteration in float, with the matrix in bfloat16 from the second product on where that serves; subspace
-/// iteration in double goes on from what it has found.
-template <template <class> class Iteration>
-MethodResult<double> iterate_rounded(const LinearOperator<double>& A, const LinearOperator<float>& in_float,
-                                     const MethodInput& input, Index limit) {
-  constexpr double finest_excess = 2e-3;
-  const Index products = input.options.max_products;
-  const Precision precision = bfloat16_precision(std::min(A.rows(), A.cols()));
-  const std::unique_ptr<LinearOperator<float>> in_bfloat16 =
-      may_round(precision, input) && input.options.excess >= finest_excess ? A.rounded(Rounding::to_bfloat16) : nullptr;
+/// A with its entries rounded, for passes that a wish may leave to it; or nothing.
+template <Real T>
+struct Passes {
+  Passes(Rounding to, const LinearOperator<T>& A, const MethodInput& input)
+      : precision(rounded_precision(to, std::min(A.rows(), A.cols()))) {
+    constexpr double finest_excess = 2e-3;
+    if (may_round(precision, input) && input.options.excess >= finest_excess) rounded = A.rounded(to);
+    if (rounded) coarse.emplace(Coarse<float>{*rounded, precision});
+  }
+  Precision precision;
+  std::unique_ptr<LinearOperator<float>> rounded;
   std::optional<Coarse<float>> coarse;
-  if (in_bfloat16) coarse.emplace(Coarse<float>{*in_bfloat16, precision});
-  MethodResult<double> result;
+};
+
+/// By the iteration in float, with the matrix more coarsely from the second product on where that serves; subspace
+/// iteration in T goes on from what it has found. `name`: of the coarse entries.
+template <template <class> class Iteration, Real T>
+MethodResult<T> iterate_rounded(const LinearOperator<T>& A, const LinearOperator<float>& in_float, Passes<T> passes,
+                                const char* name, const MethodInput& input, Index limit) {
+  const Index products = input.options.max_products;
+  MethodResult<T> result;
   for (;;) {
-    Iteration<float> iteration(in_float, input, limit, coarse ? &*coarse : nullptr);
+    Iteration<float> iteration(in_float, input, limit, passes.coarse ? &*passes.coarse : nullptr);
     iteration.start();
-    result.gave_up = !iteration.run(std::max<Index>(products - result.products - kInDouble, 1));
+    result.gave_up = !iteration.run(std::max<Index>(products - result.products - kInFull, 1));
     result.products += iteration.products();
     result.sweeps += iteration.sweeps();
     if (iteration.hidden()) {
-      coarse.reset();
+      passes.coarse.reset();
       continue;
     }
+    if constexpr (std::is_same_v<T, float>)
+      if (!iteration.is_coarse()) {
+        if (!result.gave_up) iteration.finish(result);
+        return result;
+      }
     if (!result.gave_up) {
-      SubspaceIteration<double> last(A, input, limit);
+      SubspaceIteration<T> last(A, input, limit);
       last.start(iteration.handover());
       run_on(last, products - result.products, result);
     }
     result.rounded = true;
     const Index all = result.products, rounded = iteration.products();
-    result.note = iteration.is_coarse() ? fmt::format("1 of {} products in float, {} in bfloat16", all, rounded - 1)
-                                        : fmt::format("{} of {} products in float", rounded, all);
+    if (std::is_same_v<T, float>)
+      result.note = fmt::format("{} of {} products in {}", rounded - 1, all, name);
+    else if (iteration.is_coarse())
+      result.note = fmt::format("1 of {} products in float, {} in {}", all, rounded - 1, name);
+    else
+      result.note = fmt::format("{} of {} products in float", rounded, all);
     return result;
   }
 }
 
-/// By the iteration in T; of a double matrix with it rounded first where that serves.
+/// By the iteration in T; of a double matrix with it rounded first where that serves, of a float one where that is
+/// wanted.
 template <template <class> class Iteration, Real T>
 MethodResult<T> iterate(const LinearOperator<T>& A, const MethodInput& input, Index limit) {
-  if constexpr (std::is_same_v<T, double>)
+  if constexpr (std::is_same_v<T, double>) {
     if (may_round(precision_of<float>(), input))
       if (const auto in_float = A.rounded(Rounding::to_float))
-        return iterate_rounded<Iteration>(A, *in_float, input, limit);
+        return iterate_rounded<Iteration, T>(A, *in_float, {Rounding::to_bfloat16, A, input}, "bfloat16", input, limit);
+  } else if (input.options.tf32) {
+    MethodResult<T> result = iterate_rounded<Iteration, T>(A, A, {Rounding::to_tf32, A, input}, "TF32", input, limit);
+    if (result.note.empty()) result.note = "no products in TF32, which would not tell enough";
+    return result;
+  }
   MethodResult<T> result;
   Iteration<T> iteration(A, input, limit);
   iteration.start();

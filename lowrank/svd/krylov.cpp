@@ -163,10 +163,10 @@ ResidualBlock<T> BlockKrylov<T>::residual_block(const CoreSvd& ritz, Index count
 }
 
 template <Real T>
-Handover BlockKrylov<T>::handover() {
+Handover<T> BlockKrylov<T>::handover() {
   const Index k = std::min(panel_width(input_, limit_, verdict_.rank), from_->basis.cols());
   const CoreSvd ritz = core_svd<T>(from_->core, k);
-  return {to_double<T>(rotated<T>(to_->basis.view(), ritz.U, k)), from_ == &right_, rule_, verdict_.told, 1};
+  return {rotated<T>(to_->basis.view(), ritz.U, k), from_ == &right_, rule_, verdict_.told, 1};
 }
 
 template class GrowingBasis<float>;

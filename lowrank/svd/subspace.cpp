@@ -36,8 +36,12 @@ void SubspaceIteration<T>::start() {
 }
 
 template <Real T>
-void SubspaceIteration<T>::start(const Handover& from) {
-  X_ = from_double<T>(from.X, A_->device());
+template <Real S>
+void SubspaceIteration<T>::start(Handover<S> from) {
+  if constexpr (std::is_same_v<S, T>)
+    X_ = std::move(from.X);
+  else
+    X_ = from_double<T>(to_double<S>(from.X), A_->device());
   adjoint_ = from.adjoint;
   stream_ = from.stream;
   width_ = X_.cols();
@@ -88,9 +92,9 @@ void SubspaceIteration<T>::finish(MethodResult<T>& result) const {
 }
 
 template <Real T>
-Handover SubspaceIteration<T>::handover() {
+Handover<T> SubspaceIteration<T>::handover() {
   turn({});
-  return {to_double<T>(X_), adjoint_, rule_, verdict_.told, stream_};
+  return {std::move(X_), adjoint_, rule_, verdict_.told, stream_};
 }
 
 template <Real T>
@@ -123,5 +127,7 @@ void SubspaceIteration<T>::turn(Matrix<T> Z) {
 
 template class SubspaceIteration<float>;
 template class SubspaceIteration<double>;
+template void SubspaceIteration<float>::start(Handover<float>);
+template void SubspaceIteration<double>::start(Handover<float>);
 
 }  // namespace lowrank

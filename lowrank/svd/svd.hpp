@@ -34,6 +34,10 @@ struct SvdOptions {
   /// where the processor is quick with those: the basis is found by products with the rounded matrix, the last product
   /// and the certificate are in double. `reason` says how many.
   bool rounded_passes = true;
+  /// For a matrix in float that lies in the memory of a GPU: products in TF32 find the basis where they tell enough,
+  /// the last product and the certificate are in float. `reason` says how many, or that there are none. Elsewhere an
+  /// Error.
+  bool tf32 = false;
   std::uint64_t seed = 0;
   /// Where the work is done (see moved_to); nullptr: where A is. U and V are where A is in either case.
   Device* device = nullptr;
@@ -64,7 +68,8 @@ struct Svd {
 /// operator and wish unless options.method names one; `reason` says why.
 ///
 /// Throws std::invalid_argument: a wish that is empty, double or out of range (rank beyond min(m, n), energy outside
-/// (0, 1], rtol outside (0, 1)), NaN or Inf in A (with its place). Throws Error when memory does not suffice. An empty
+/// (0, 1], rtol outside (0, 1)), NaN or Inf in A (with its place). Throws Error when memory does not suffice, or
+/// a singular value is beyond the range of T. An empty
 /// A gives an empty result for energy and rtol.
 template <Real T>
 Svd<T> truncated_svd(const LinearOperator<T>& A, Truncation wish, const SvdOptions& options = {});

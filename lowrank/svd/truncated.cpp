@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <lowrank/core/error.hpp>
 #include <lowrank/op/compose.hpp>
 #include <lowrank/op/moved.hpp>
 #include <lowrank/svd/cost.hpp>
@@ -119,9 +120,26 @@ Certificate certificate_of(const LinearOperator<T>& A, const MethodResult<T>& m,
   return certify<T>(turned, m.V, m.S, m.U, known, next, options.certificate, m.residual, &rounded_turned);
 }
 
+/// Keeps the leading `rank` triplets.
+template <Real T>
+void trim(MethodResult<T>& m, Index rank) {
+  m.U = Matrix<T>::copy_of(m.U.left_cols(rank));
+  m.V = Matrix<T>::copy_of(m.V.left_cols(rank));
+  m.S.resize(static_cast<std::size_t>(rank));
+  if (!m.residual.block.empty()) m.residual.coefficients = Matrix<T>::copy_of(m.residual.coefficients.left_cols(rank));
+}
+
 }  // namespace
 
 namespace {
+
+template <Real T>
+void require_tf32(const Device& device) {
+  if (std::is_same_v<T, double>)
+    throw std::invalid_argument("TF32 is for matrices in float, and this one is in double");
+  if (!multiplies_rounded<T>(device, Rounding::to_tf32))
+    throw Error(fmt::format("TF32 was asked for, and {} has no such products: a GPU has", device.name()));
+}
 
 /// On options.device, and back.
 template <Real T>
@@ -144,6 +162,7 @@ template <Real T>
 Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const SvdOptions& options) {
   if (options.device != nullptr && options.device != &original.device())
     return moved_truncated_svd(original, asked, options);
+  if (options.tf32) require_tf32<T>(original.device());
   const auto start = std::chrono::steady_clock::now();
   const Index smaller = std::min(original.rows(), original.cols());
   const Truncation wish = checked_wish<T>(asked, original.rows(), original.cols());
@@ -213,10 +232,10 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     return share > most_improvable && std::sqrt(share) * svd.certificate.relative_error > rounding;
   };
   SvdOptions stricter = options;
-  stricter.excess = most_improvable;
   const MethodInput strict_input{wish, input.norm, stricter};
-  for (const SvdMethod next : {SvdMethod::krylov, SvdMethod::randomized}) {
+  for (const SvdMethod next : {SvdMethod::krylov, SvdMethod::randomized, SvdMethod::randomized}) {
     if (!improvable() || method == "exact" || (method == "randomized" && next == SvdMethod::krylov)) continue;
+    stricter.excess /= 8;
     const double share = again(next, strict_input).improvable;
     svd.reason += fmt::format("; the probes found {:.2g} of the squared error in other triplets: {} instead", share,
                               next == SvdMethod::krylov ? "a larger Krylov basis" : "subspace iteration");
@@ -231,6 +250,18 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   if (missed() && method != "exact" && options.method == SvdMethod::automatic)
     svd.reason += fmt::format("; an error of {:.3g} missed the wish: decided by the exact SVD",
                               again(SvdMethod::exact, input).relative_error);
+  // What is left out was bounded from above; now that it has been measured, fewer triplets may do: each leaves out its
+  // own square more.
+  if (wish.rank == 0 && method != "exact" && !missed() && svd.certificate.relative_error_method == "residual") {
+    const double error = svd.certificate.relative_error * *norm * scale, allowed = wish.rtol * *norm * scale;
+    const Index rank =
+        least_rank(std::vector<double>(m.S.begin(), m.S.end()), error * error, 0.998 * allowed * allowed);
+    if (rank < static_cast<Index>(m.S.size())) {
+      svd.passes += svd.certificate.passes;
+      trim(m, rank);
+      svd.certificate = certificate_of(A, m, input.norm, options);
+    }
+  }
   svd.passes += m.sweeps + svd.certificate.passes;
   svd.converged = m.converged && !missed() && !improvable();
   if (missed())
@@ -240,6 +271,11 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
 
   // 5. Back to the scale of the matrix.
   if (scale != 1) {
+    constexpr double most = std::numeric_limits<T>::max();
+    if (!m.S.empty() && !(static_cast<double>(m.S.front()) / scale <= most))
+      throw Error(fmt::format("the largest singular value, {:.4g}, is beyond the range of {}: scale the matrix{}",
+                              static_cast<double>(m.S.front()) / scale, dtype_name<T>(),
+                              std::is_same_v<T, float> ? ", or convert it to f64" : ""));
     for (T& s : m.S) s = static_cast<T>(static_cast<double>(s) / scale);
     svd.certificate.error_bound /= scale;
     svd.certificate.triplet_residual /= scale;

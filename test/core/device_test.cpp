@@ -4,6 +4,7 @@
 
 #include <array>
 #include <lowrank/core/error.hpp>
+#include <lowrank/core/random.hpp>
 #include <lowrank/core/training.hpp>
 
 #include "../check.hpp"
@@ -17,6 +18,7 @@ using lowrank::Index;
 using lowrank::Matrix;
 using lowrank::MatrixView;
 using lowrank::Order;
+using lowrank::Rounding;
 
 TEST_CASE_TEMPLATE("device: matrices come back from a device as they went, whatever their orders and gaps", T, float,
                    double) {
@@ -158,17 +160,44 @@ TEST_CASE("device: matrices of two devices do not mix") {
   CHECK(check::contains(check::refusal([&] { lowrank::solve_upper_right<double>(X, R); }), "on the host"));
 }
 
-TEST_CASE("device: TF32 is off at first, and where it is on, products of float are about as good as ten bits") {
-  const Dense A = check::rounded<float>(check::gaussian(60, 50, 1)),
-              B = check::rounded<float>(check::gaussian(50, 20, 2));
-  Laid<float> a(A, Order::col_major), b(B, Order::col_major);
-  const auto error = [&] { return (check::dense(lowrank::product<float>(a, b)) - A * B).norm() / (A * B).norm(); };
-  CHECK(error() < 1e-6);
-  if (!check::device().allow_tf32(true)) return;
-  CHECK(error() < 2e-3);
-  CHECK(error() > 1e-6);
-  check::device().allow_tf32(false);
-  CHECK(error() < 1e-6);
+TEST_CASE("device: products of float in TF32 are about as good as eleven bits, the others as good as float") {
+  const bool there = lowrank::multiplies_rounded<float>(check::device(), Rounding::to_tf32);
+  CHECK(!lowrank::multiplies_rounded<double>(check::device(), Rounding::to_tf32));
+  const Index n = there ? 1024 : 60;  // cuBLAS takes TF32 for large products only.
+  const Dense A = check::rounded<float>(check::gaussian(n, n, 1)), B = check::rounded<float>(check::gaussian(n, n, 2));
+  const Dense expected = A * B;
+  for (const Order order : orders) {
+    Laid<float> a(A, order, 1), b(B, Order::col_major), c(Dense::Zero(n, n), Order::row_major, 2);
+    const auto error = [&](const Dense& product) { return (product - expected).norm() / expected.norm(); };
+    if (there) {
+      lowrank::multiply_rounded<float>(Rounding::to_tf32, a, b, c);
+      CHECK(error(check::dense<float>(c)) < 2e-3);
+      CHECK(error(check::dense<float>(c)) > 1e-6);
+      CHECK(c.gaps_untouched());
+    } else {
+      CHECK_THROWS_AS(lowrank::multiply_rounded<float>(Rounding::to_tf32, a, b, c), std::logic_error);
+    }
+    CHECK(error(check::dense(lowrank::product<float>(a, b))) < 1e-6);
+  }
+}
+
+TEST_CASE_TEMPLATE("device: normal numbers are those of random.hpp, far rows and odd widths too", T, float, double) {
+  for (const Index first_row : {Index{0}, (Index{1} << 32) - 3, (Index{1} << 40) + 1})
+    for (const Order order : {Order::col_major, Order::row_major}) {
+      Matrix<T> X(70, 33, order, check::device());
+      lowrank::fill_normal<T>(X, 42 | 1ull << 50, 3, first_row);
+      const Dense found = check::dense(X);
+      double apart = 0;
+      for (Index i = 0; i < X.rows(); ++i)
+        for (Index j = 0; j < X.cols(); ++j) {
+          const auto pair =
+              lowrank::Philox(42 | 1ull << 50, 3)
+                  .normal_pair(static_cast<std::uint64_t>(first_row + i), static_cast<std::uint32_t>(j / 2));
+          const double expected = j % 2 == 0 ? pair.first : pair.second;
+          apart = std::max(apart, std::abs(found(i, j) - expected) / (1 + std::abs(expected)));
+        }
+      CHECK(apart <= 2 * check::eps<T>);
+    }
 }
 
 TEST_CASE("device: whoever touches the guarded device's memory from the host dies") {

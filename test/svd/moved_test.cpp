@@ -135,3 +135,48 @@ TEST_CASE("options.device: a sparse matrix is refused, not silently worked on el
   CHECK_THROWS_AS(lowrank::truncated_svd<double>(op, {.rank = 2}, options), lowrank::Error);
   CHECK_THROWS_AS(lowrank::matrix_rank<double>(op, {.device = &elsewhere()}), lowrank::Error);
 }
+
+TEST_CASE("options.tf32: the factors are found in TF32 where that tells enough, the certificate is of float") {
+  const auto svd_of = [](const Matrix<float>& A, const Truncation& wish, SvdMethod method) {
+    lowrank::SvdOptions options;
+    options.method = method;
+    options.tf32 = true;
+    options.device = &elsewhere();
+    return lowrank::truncated_svd(A, wish, options);
+  };
+  for (const char* spectrum : {"poly:0.5", "exp:0.01", "stairs:20,0.5", "flat"})
+    for (const auto& [m, n] : {std::pair<Index, Index>{500, 400}, {300, 700}}) {
+      CAPTURE(spectrum);
+      const auto A = on_host<float>(spectrum, m, n);
+      const Reference<float> ref(A);
+      for (const SvdMethod method : {SvdMethod::krylov, SvdMethod::randomized}) {
+        const ProductCounts before = guarded_products();
+        const auto svd = svd_of(A, {.rank = 15}, method);
+        CHECK(check::contains(svd.reason, " products in TF32"));
+        CHECK_FALSE(check::contains(svd.reason, "no products in TF32"));
+        check::check_svd<float>(ref, {.rank = 15}, svd);
+        if (&elsewhere() != &guarded_device()) continue;
+        const long all = guarded_products().all - before.all, short_ones = guarded_products().in_tf32 - before.in_tf32;
+        CHECK(short_ones > 0);
+        CHECK(short_ones < svd.products);
+        CHECK(svd.products < all);
+      }
+    }
+  const auto falling =
+      on_host<float>("exp:0.25", 500, 400);  // The fifteenth value is 3e-4 of the first, the rest less.
+  const Reference<float> ref(falling);
+  for (const Truncation wish : {Truncation{.rank = 20}, {.rtol = 1e-4}}) {
+    const auto svd = svd_of(falling, wish, SvdMethod::automatic);
+    CHECK(check::contains(svd.reason, "no products in TF32"));
+    check::check_svd<float>(ref, wish, svd);
+  }
+}
+
+TEST_CASE("options.tf32: refused where there is no TF32") {
+  lowrank::SvdOptions options;
+  options.tf32 = true;
+  CHECK_THROWS_AS(lowrank::truncated_svd(on_host<float>("flat", 300, 300), {.rank = 3}, options), lowrank::Error);
+  options.device = &elsewhere();
+  CHECK_THROWS_AS(lowrank::truncated_svd(on_host<double>("flat", 300, 300), {.rank = 3}, options),
+                  std::invalid_argument);
+}
