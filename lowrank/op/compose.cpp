@@ -66,26 +66,47 @@ void DifferenceOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T
 namespace {
 
 template <Real T>
+void scale(MatrixView<T> X, double factor) {
+  scale_columns<T>(X, std::vector<double>(static_cast<std::size_t>(X.cols()), factor));
+}
+
+template <Real T>
 Matrix<T> scaled_copy(MatrixView<const T> X, double factor) {
   Matrix<T> scaled = Matrix<T>::copy_of(X);
-  scale_columns<T>(scaled, std::vector<double>(static_cast<std::size_t>(X.cols()), factor));
+  scale<T>(scaled, factor);
   return scaled;
 }
 
 }  // namespace
 
+// Half of the factor before and half after, so that neither the panel nor its image leaves T's range, in an operator
+// that is scaled twice either.
+
 template <Real T>
 void ScaledOperator<T>::multiply(MatrixView<const T> X, MatrixView<T> Y) const {
-  A_.multiply(scaled_copy(X, factor_), Y);
+  A_.multiply(scaled_copy(X, before_), Y);
+  scale<T>(Y, factor_ / before_);
 }
 
 template <Real T>
 void ScaledOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const {
-  A_.multiply_adjoint(scaled_copy(X, factor_), Y);
+  A_.multiply_adjoint(scaled_copy(X, before_), Y);
+  scale<T>(Y, factor_ / before_);
 }
 
 template <Real T>
 std::optional<double> ScaledOperator<T>::residual_norm(MatrixView<const T> L, MatrixView<const T> R) const {
+  if (const auto entries = A_.entries()) {
+    constexpr Index block = Index{1} << 22;
+    const Index rows = std::max<Index>(1, block / std::max<Index>(1, entries->cols()));
+    double norm = 0;
+    for (Index i = 0; i < entries->rows(); i += rows) {
+      const Index here = std::min(rows, entries->rows() - i);
+      const Matrix<T> scaled = scaled_copy(entries->middle_rows(i, here), factor_);
+      norm = std::hypot(norm, difference_norm<T>(scaled, L.middle_rows(i, here), R));
+    }
+    return norm;
+  }
   // cA - L·R = c·(A - (L/c)·R), with a power of two for c.
   const auto norm = A_.residual_norm(scaled_copy(L, 1 / factor_), R);
   return norm ? std::optional(*norm * std::abs(factor_)) : std::nullopt;

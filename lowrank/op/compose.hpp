@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <lowrank/op/linear_operator.hpp>
 
 namespace lowrank {
@@ -76,7 +77,8 @@ class AdjointOperator final : public LinearOperator<T> {
 template <Real T>
 class ScaledOperator final : public LinearOperator<T> {
  public:
-  ScaledOperator(double factor, const LinearOperator<T>& A) : factor_(factor), A_(A) {}
+  ScaledOperator(double factor, const LinearOperator<T>& A)
+      : factor_(factor), before_(factor == 0 ? 1 : std::ldexp(1.0, std::ilogb(factor) / 2)), A_(A) {}
 
   Index rows() const override { return A_.rows(); }
   Index cols() const override { return A_.cols(); }
@@ -90,7 +92,7 @@ class ScaledOperator final : public LinearOperator<T> {
   double flops_per_column() const override { return A_.flops_per_column(); }
 
  private:
-  double factor_;
+  double factor_, before_;
   const LinearOperator<T>& A_;
 };
 

@@ -125,14 +125,24 @@ Probed probe(const Residual<T>& E, Matrix<T> EOmega, Index power, double failure
   return result;
 }
 
-/// What k triplets would gain in energy by exchanging the smallest of their values for larger ones of E.
-double exchange_gain(const std::vector<double>& kept, const std::vector<double>& outside, double rounding) {
+/// The share of a squared error that k triplets would gain by exchanging the smallest of their values for larger ones
+/// of E. Where each of the probes' values is worth an exchange there are as a rule more than there are probes: all that
+/// may be exchanged are taken to gain as much.
+double exchange_gain(const std::vector<double>& kept, const std::vector<double>& outside, std::size_t smaller,
+                     double rounding, double error) {
+  const std::size_t most = std::min(kept.size(), smaller - kept.size()), seen = std::min(most, outside.size());
   double gain = 0;
-  for (std::size_t j = 0; j < std::min(kept.size(), outside.size()); ++j) {
+  std::size_t exchanged = 0;
+  for (std::size_t j = 0; j < seen; ++j) {
     const double ours = kept[kept.size() - 1 - j], theirs = outside[j] - rounding;
-    if (theirs > ours) gain += theirs * theirs - ours * ours;
+    if (!(theirs > ours)) continue;
+    gain += theirs * theirs - ours * ours;
+    ++exchanged;
   }
-  return gain;
+  // No more than the error can be gained: where the probes show more, they show rounding.
+  if (exchanged == 0 || !(gain < error * error)) return 0;
+  if (exchanged == seen) gain *= static_cast<double>(most) / static_cast<double>(seen);
+  return std::min(1.0, gain / (error * error));
 }
 
 }  // namespace
@@ -181,6 +191,17 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
     for (std::size_t i = 0; i < sigma.size(); ++i) overlap += sigma[i] * (sigma[i] + UtD[i]);
   }
 
+  // An exact SVD makes neither side's zero.
+  if (next && k > 0) {
+    Matrix<T> D(A.cols(), k, A.device()), VS = Matrix<T>::copy_of(V);
+    A.multiply_adjoint(U, D);
+    c.passes += 1;
+    scale_columns<T>(VS, sigma);
+    add<T>(T(-1), VS, D);
+    const std::vector<double> residuals = column_norms<T>(D);
+    c.triplet_residual = std::max(c.triplet_residual, *std::max_element(residuals.begin(), residuals.end()));
+  }
+
   // 3. E·Ω, its size an estimate of ‖E‖_F, and the probed bound.
   Matrix<T> EOmega = Matrix<T>::copy_of(image.view().middle_cols(width, probes));
   const double image_norm = frobenius_norm<T>(EOmega) / std::sqrt(static_cast<double>(probes));
@@ -195,9 +216,8 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   c.error_bound_method = "probes";
 
   const auto improvable = [&](double error) {
-    const double gain = exchange_gain(sigma, probed.values, 8 * rounding);
-    // No more than the error can be gained: where the probes show more, they show rounding.
-    return gain > 0 && gain < error * error ? gain / (error * error) : 0;
+    const auto smaller = static_cast<std::size_t>(std::min(A.rows(), A.cols()));
+    return exchange_gain(sigma, probed.values, smaller, 8 * rounding, error);
   };
 
   // 4. ‖E‖_F.

@@ -29,11 +29,12 @@ struct Certificate {
   double error_bound = 0;
   double error_bound_probability = 1;
   std::string error_bound_method;
-  /// max_i of ‖A·vᵢ - σᵢ·uᵢ‖ or ‖Aᵀ·uᵢ - σᵢ·vᵢ‖, whichever of the two the method does not make zero by construction:
-  /// some singular value of A lies within it of each σᵢ.
+  /// max_i of ‖A·vᵢ - σᵢ·uᵢ‖ or ‖Aᵀ·uᵢ - σᵢ·vᵢ‖, whichever of the two the method does not make zero by construction (of
+  /// both after an exact SVD): some singular value of A lies within it of each σᵢ.
   double triplet_residual = 0;
   /// Other k triplets would lower ‖E‖_F² by at least this share of it: the probes, after a power step, found singular
-  /// values of E above the smallest of those kept. 0 where they did not (or no power step was made).
+  /// values of E above the smallest of those kept. Where all probes did, the share is extrapolated to as many values as
+  /// may be exchanged. 0 where they did not (or no power step was made).
   double improvable = 0;
   /// max |UᵀU - I| and max |VᵀV - I|.
   double orthogonality_u = 0, orthogonality_v = 0;
@@ -63,8 +64,8 @@ struct ResidualBlock {
 /// `norm` is ‖A‖_F where known. `next` is σ_{k+1} where an exact SVD gave it. `rounded` may be A with entries rounded
 /// to float: then A·V is asked of it, which serves unless the residuals come out within what rounding may have done to
 /// them. Cost: a product with k + probes columns
-/// (or as many as the residual block has, + probes), 2·power products with `probes` columns, and a sweep to form E
-/// where ‖A‖² - ‖S‖² cancels.
+/// (or as many as the residual block has, + probes), one with k columns on the other side for an exact SVD, 2·power
+/// products with `probes` columns, and a sweep to form E where ‖A‖² - ‖S‖² cancels.
 ///
 /// The spectral bound: for Gaussian ωᵢ, ‖F‖₂ <= α·√(2/π)·max ‖F·ωᵢ‖ fails with probability α^(-probes) at most (Halko,
 /// Martinsson, Tropp 2011, lemma 4.1), here for F = (E·Eᵀ)^q·E, whose norm is ‖E‖^(2q+1). ‖E‖_F bounds it too and is

@@ -66,6 +66,43 @@ Matrix<T> project_out(MatrixView<const T> Q, MatrixView<T> Y) {
   return C;
 }
 
+namespace {
+
+/// What is left of a column is no more than rounding of what was taken from it.
+template <Real T>
+bool is_rounding(double left, double of) {
+  return left <= 64 * std::numeric_limits<T>::epsilon() * of;
+}
+
+/// Y = Y'·F for an orthonormal Y' that takes its place. Where columns of Y depend on those before, orthonormalize()
+/// invents directions, and out of rounding they may come from anywhere, from the span of another basis too: random
+/// ones, of stream + j, are put in their places. `lost` takes the norm of what is lost of each.
+template <Real T>
+Matrix<double> orthonormalize_dependent(MatrixView<T> Y, std::uint64_t seed, std::uint64_t stream,
+                                        std::vector<double>& lost) {
+  Matrix<double> F = orthonormalize<T>(Y);
+  std::vector<Index> dependent;
+  for (Index j = 0; j < Y.cols(); ++j)
+    if (is_rounding<T>(std::abs(F(j, j)), F.eigen().col(j).norm())) dependent.push_back(j);
+  if (dependent.empty()) return F;
+  const Matrix<T> old = product<T>(Y, from_double<T>(F, Y.device()));
+  copy<T>(old, Y);
+  for (const Index j : dependent) {
+    fill_normal<T>(Y.col(j), seed, stream + static_cast<std::uint64_t>(j));
+    lost[static_cast<std::size_t>(j)] = std::abs(F(j, j));
+  }
+  F = orthonormalize<T>(Y);
+  // A dependent column lies in the span of those before it, and so of the new ones.
+  const Eigen::MatrixXd image = to_double<T>(product<T>(Y.transposed(), old)).eigen();
+  for (const Index j : dependent) {
+    F.eigen().col(j).setZero();
+    F.eigen().col(j).head(j) = image.col(j).head(j);
+  }
+  return F;
+}
+
+}  // namespace
+
 template <Real T>
 BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y) {
   constexpr double eps = std::numeric_limits<T>::epsilon();
@@ -76,7 +113,9 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
   C.setZero();
   R.setIdentity();
   // Invariant: Y_old = Q·C + Y·R + what is lost.
+  const auto stream = static_cast<std::uint64_t>(Q.cols());  // No two columns of a growing Q may get the same.
   for (int pass = 0; pass < max_passes; ++pass) {
+    const auto seed = static_cast<std::uint64_t>(2 * pass);
     const std::vector<double> before =
         pass == 0 ? column_norms<T>(Y) : std::vector<double>(static_cast<std::size_t>(Y.cols()), 1.0);
     const Eigen::MatrixXd step = to_double<T>(project_out<T>(Q, Y)).eigen();
@@ -90,16 +129,18 @@ BlockCoefficients orthonormalize_against(MatrixView<const T> Q, MatrixView<T> Y)
     // coefficient 0.
     const std::vector<double> after = last ? before : column_norms<T>(Y);
     for (std::size_t j = 0; j < after.size(); ++j) {
-      if (after[j] > 64 * eps * before[j]) continue;
+      if (!is_rounding<T>(after[j], before[j])) continue;
       const Index column = static_cast<Index>(j);
-      // No two columns of a growing Q may get the same.
-      fill_normal<T>(Y.col(column), static_cast<std::uint64_t>(pass), static_cast<std::uint64_t>(Q.cols() + column));
+      fill_normal<T>(Y.col(column), seed, stream + static_cast<std::uint64_t>(column));
       result.lost = std::hypot(result.lost, after[j] * R.row(column).norm());
       R.row(column).setZero();
     }
-    const Matrix<double> factor = orthonormalize<T>(Y);
+    std::vector<double> lost(after.size(), 0.0);
+    const Matrix<double> factor = orthonormalize_dependent<T>(Y, seed + 1, stream, lost);
+    for (std::size_t j = 0; j < lost.size(); ++j)
+      if (lost[j] > 0) result.lost = std::hypot(result.lost, lost[j] * R.row(static_cast<Index>(j)).norm());
     R = Eigen::MatrixXd(factor.eigen().triangularView<Eigen::Upper>() * R);
-    if (last) return result;
+    if (last && lost == std::vector<double>(lost.size(), 0.0)) return result;
   }
   throw Error(fmt::format("a block of {} columns could not be made orthogonal to {} others of length {}", Y.cols(),
                           Q.cols(), Y.rows()));

@@ -117,3 +117,25 @@ TEST_CASE_TEMPLATE("orthonormalize_against: a basis that holds the whole range o
     CHECK((check::dense<T>(Q).transpose() * y).cwiseAbs().maxCoeff() < 100 * check::eps<T>);
   }
 }
+
+TEST_CASE_TEMPLATE("orthonormalize_against: a panel with fewer directions than columns, few rows of it not zero", T,
+                   float, double) {
+  // Of the 39 rows the basis takes 32 dimensions; what the reflections of a deficient panel invent lies in those rows.
+  for (const Index rows : {33, 36, 39, 40, 50})
+    for (const Index columns : {16, 128}) {
+      CAPTURE(rows);
+      CAPTURE(columns);
+      const Index m = 600;
+      Dense A = Dense::Zero(m, 700);
+      for (Index i = 0; i < rows; ++i) A.row(i * 13) = check::gaussian(1, 700, 100 + static_cast<int>(i));
+      Laid<T> Q(A * check::gaussian(700, 32, 2), Order::col_major);
+      lowrank::orthonormalize<T>(Q.view());
+      Laid<T> Y(A * check::gaussian(700, columns, 3), Order::col_major);
+      const Dense old = check::dense<T>(Y), q = check::dense<T>(Q);
+      const auto found = lowrank::orthonormalize_against<T>(Q, Y);
+      const Dense y = check::dense<T>(Y);
+      CHECK(check::orthogonality_ratio<T>(y) < 20);
+      CHECK((q.transpose() * y).cwiseAbs().maxCoeff() < 100 * check::eps<T>);
+      CHECK(check::difference_ratio<T>(q * check::dense(found.C) + y * check::dense(found.R), old) < 20);
+    }
+}
