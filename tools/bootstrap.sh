@@ -4,7 +4,7 @@
 set -eu
 
 packages="g++ meson ninja-build pkg-config libopenblas-openmp-dev liblapacke-dev libeigen3-dev librandom123-dev libfmt-dev libhwy-dev
-nlohmann-json3-dev libcli11-dev zlib1g-dev doctest-dev $*"
+libre2-dev nlohmann-json3-dev libcli11-dev zlib1g-dev doctest-dev $*"
 
 # Any OpenBLAS does; the OpenMP build shares its threads with the library's own loops.
 if pkg-config --exists openblas 2>/dev/null; then packages=$(echo "$packages" | sed 's/libopenblas-openmp-dev//'); fi

@@ -17,13 +17,21 @@ constexpr std::size_t buffer_bytes = std::size_t{1} << 18;
 
 std::string reason(int error) { return std::strerror(error); }
 
-/// The file that `path` stands for, symbolic links resolved where it exists.
+/// The file that `path` stands for, symbolic links resolved, also those to a file that is still to be made.
 std::string resolved(const std::string& path) {
   std::error_code error;
   const auto real = std::filesystem::canonical(path, error);
   if (!error) return real.string();
-  const auto absolute = std::filesystem::absolute(path, error);
-  return error ? path : absolute.string();
+  std::filesystem::path target = std::filesystem::absolute(path, error);
+  if (error) return path;
+  constexpr int most_links = 40;  // as Linux has it
+  for (int links = 0; std::filesystem::is_symlink(target, error); ++links) {
+    if (links == most_links) throw Error(fmt::format("{}: {}", path, reason(ELOOP)));
+    const auto next = std::filesystem::read_symlink(target, error);
+    if (error) throw Error(fmt::format("{}: {}", path, error.message()));
+    target = target.parent_path() / next;
+  }
+  return target.string();
 }
 
 void check_folder(const std::string& path, const std::string& target) {
@@ -98,7 +106,7 @@ void AtomicFile::flush() {
   buffer_.clear();
 }
 
-void AtomicFile::commit(Durability durability) {
+void AtomicFile::complete(Durability durability) {
   if (file_ < 0) throw std::invalid_argument(fmt::format("AtomicFile: {} is already closed", path_));
   flush();
   // Devices and pipes cannot be synchronized.
@@ -106,6 +114,12 @@ void AtomicFile::commit(Durability durability) {
     fail("cannot be written to the disk");
   const int file = std::exchange(file_, -1);
   if (::close(file) != 0 && errno != EINTR) fail("cannot be closed");
+  complete_ = true;
+}
+
+void AtomicFile::commit(Durability durability) {
+  if (!complete_) complete(durability);
+  complete_ = false;
   if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), target_.c_str()) != 0)
     fail(errno == ENOENT ? "the temporary file was removed (by a signal?) before it was complete"

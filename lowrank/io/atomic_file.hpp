@@ -16,8 +16,8 @@ enum class Durability { cached, on_disk };
 /// commit() renames it over the target; without commit() the destructor removes it. SIGINT, SIGTERM and
 /// SIGHUP remove it too and then act as before (an ignored signal stays ignored, a handler installed earlier is
 /// called). A target that exists and is no regular file (/dev/stdout, /dev/null, a pipe) is written directly. A
-/// symbolic link stays, and the file it names is replaced.
-/// Throws Error naming the target: folder missing, a folder itself, permission, disk full.
+/// symbolic link stays, and the file it names is replaced, or made where it does not exist yet.
+/// Throws Error naming the target: folder missing, a folder itself, links in a circle, permission, disk full.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -37,7 +37,11 @@ class AtomicFile {
   Index position() const { return position_; }
   const std::string& path() const { return path_; }
 
-  /// Flushes, closes and renames. Nothing can be written afterwards.
+  /// Flushes and closes, so that commit() only renames: for files that belong together, all of which are completed
+  /// before the first one is committed. Nothing can be written afterwards.
+  void complete(Durability durability = Durability::cached);
+
+  /// Completes the file, unless that is done, and renames it.
   void commit(Durability durability = Durability::cached);
 
  private:
@@ -50,6 +54,7 @@ class AtomicFile {
   std::vector<std::byte> buffer_;
   Index position_ = 0;
   int file_ = -1, slot_ = -1;
+  bool complete_ = false;
 };
 
 }  // namespace lowrank

@@ -7,6 +7,8 @@
 
 namespace lowrank {
 
+class AtomicFile;
+
 /// A tensor of a safetensors file: where its bytes lie in the data, which begin after the header.
 struct TensorInfo {
   std::string name;
@@ -90,6 +92,8 @@ class SafetensorsWriter {
 
   /// Writes the file, whole or not at all.
   SafetensorsReport write(const std::string& path) const;
+  /// Writes into a file that the caller commits.
+  SafetensorsReport write(AtomicFile& file) const;
 
  private:
   using Source = std::variant<MatrixView<const float>, MatrixView<const double>, std::span<const std::byte>>;

@@ -168,12 +168,9 @@ SafetensorsFile::SafetensorsFile(FileBytes file) : file_(std::move(file)) {
 
 const TensorInfo& SafetensorsFile::tensor(const std::string& name) const {
   const auto names = [&] {
-    std::vector<std::string_view> list;
+    std::vector<std::string> list;
     for (const auto& [key, unused] : index_) list.push_back(key);
-    constexpr std::size_t shown = 20;
-    const std::size_t more = list.size() > shown ? list.size() - shown : 0;
-    list.resize(list.size() - more);
-    return fmt::format("{}{}", fmt::join(list, ", "), more > 0 ? fmt::format(" and {} more", more) : "");
+    return first_names(list);
   };
   if (tensors_.empty()) throw Error(fmt::format("{}: the file holds no tensors", file_.name()));
   if (name.empty() && tensors_.size() == 1) return tensors_.front();
@@ -236,8 +233,15 @@ std::string find_shard(const FileBytes& index, std::string& tensor) {
     throw fail("this is no safetensors index: there is no object weight_map");
   const auto& map = json["weight_map"];
   if (tensor.empty() && map.size() == 1) tensor = map.begin().key();
-  if (tensor.empty()) throw fail(fmt::format("the index names {} tensors; name one after a colon", map.size()));
-  if (!map.contains(tensor)) throw fail(fmt::format("there is no tensor {} in weight_map", in_quotes(tensor)));
+  if (tensor.empty() || !map.contains(tensor)) {
+    std::vector<std::string> names;
+    for (const auto& [key, unused] : map.items()) names.push_back(key);
+    if (tensor.empty())
+      throw fail(
+          fmt::format("the index names {} tensors; name one after a colon: {}", names.size(), first_names(names)));
+    throw fail(
+        fmt::format("there is no tensor {} in weight_map; there are: {}", in_quotes(tensor), first_names(names)));
+  }
   if (!map[tensor].is_string()) throw fail(fmt::format("weight_map: the file of {} is no string", in_quotes(tensor)));
   const std::string shard = map[tensor].get<std::string>();
   // A shard stands beside its index; a name that leads elsewhere is not to be trusted.

@@ -129,9 +129,15 @@ std::string SafetensorsWriter::header(const std::vector<const Entry*>& entries) 
 }
 
 SafetensorsReport SafetensorsWriter::write(const std::string& path) const {
+  AtomicFile file(path);
+  const SafetensorsReport report = write(file);
+  file.commit();
+  return report;
+}
+
+SafetensorsReport SafetensorsWriter::write(AtomicFile& file) const {
   const auto entries = sorted();
   const std::string text = header(entries);
-  AtomicFile file(path);
   const auto length = static_cast<std::uint64_t>(text.size());
   file.write(&length, sizeof length);
   file.write(text);
@@ -143,7 +149,6 @@ SafetensorsReport SafetensorsWriter::write(const std::string& path) const {
       write_values(file, *doubles, entry->dtype, report);
     if (const auto* bytes = std::get_if<std::span<const std::byte>>(&entry->source)) file.write(*bytes);
   }
-  file.commit();
   return report;
 }
 

@@ -58,7 +58,88 @@ bool natural_less(const std::string& a, const std::string& b) {
   return a.size() - i < b.size() - j;
 }
 
-/// Layers in their order: that of the metadata, or of the numbers in the names.
+/// A name with its numbers as "#": layers of one pattern are ordered by their numbers.
+std::string pattern_of(const std::string& name) {
+  std::string pattern;
+  for (const char c : name) {
+    if (c < '0' || c > '9')
+      pattern += c;
+    else if (!pattern.ends_with('#'))
+      pattern += '#';
+  }
+  return pattern;
+}
+
+/// Finds the orders of layers in which each takes as many inputs as the one before gives outputs, and in which the
+/// numbers of names of one pattern grow.
+class ShapeChains {
+ public:
+  ShapeChains(const SafetensorsFile& file, const std::vector<std::string>& sorted_names) : count_(sorted_names.size()) {
+    std::map<std::string, std::vector<Step>> runs;
+    for (const std::string& name : sorted_names) {
+      const auto& shape = file.tensor(name + weight_suffix).shape;
+      runs[pattern_of(name)].push_back({name, shape[1], shape[0]});
+    }
+    for (auto& [pattern, run] : runs) runs_.push_back(std::move(run));
+    next_.resize(runs_.size());
+    search();
+  }
+  /// The order, when there is exactly one.
+  std::optional<std::vector<std::string>> only() const { return found_ == 1 ? std::optional(first_) : std::nullopt; }
+  bool none() const { return found_ == 0; }
+
+ private:
+  struct Step {
+    std::string name;
+    Index in, out;
+  };
+  // A file whose shapes allow more has no order that could be relied on.
+  static constexpr int most_tries = 10'000;
+
+  void search() {
+    if (chain_.size() == count_) {
+      if (++found_ == 1)
+        for (const Step* step : chain_) first_.push_back(step->name);
+      return;
+    }
+    for (std::size_t run = 0; run < runs_.size() && found_ < 2 && tries_ < most_tries; ++run) {
+      if (next_[run] == runs_[run].size()) continue;
+      const Step& step = runs_[run][next_[run]];
+      ++tries_;
+      if (!chain_.empty() && chain_.back()->out != step.in) continue;
+      chain_.push_back(&step);
+      ++next_[run];
+      search();
+      --next_[run];
+      chain_.pop_back();
+    }
+    if (tries_ >= most_tries) found_ = std::max(found_, 2);
+  }
+
+  std::size_t count_;
+  std::vector<std::vector<Step>> runs_;
+  std::vector<std::size_t> next_;
+  std::vector<const Step*> chain_;
+  std::vector<std::string> first_;
+  int found_ = 0, tries_ = 0;
+};
+
+/// The order of layers that no metadata list: by the numbers in their names, or the only one in which their shapes fit.
+std::vector<std::string> inferred_order(const std::string& path, const SafetensorsFile& file,
+                                        std::vector<std::string> names) {
+  std::sort(names.begin(), names.end(), natural_less);
+  const auto same_pattern = [&](const std::string& name) { return pattern_of(name) == pattern_of(names.front()); };
+  if (std::all_of(names.begin(), names.end(), same_pattern)) return names;
+  const ShapeChains chains(file, names);
+  if (auto order = chains.only()) return *std::move(order);
+  throw Error(
+      fmt::format("{}: the order of the layers {} is not known: no numbers in their names tell it, and their "
+                  "shapes fit {}; metadata \"layers\" with their names in order, separated by commas, would "
+                  "tell it",
+                  path, first_names(names), chains.none() ? "in no order" : "not in one order alone"));
+}
+
+/// Layers in their order: that of the metadata, or of the names and shapes.
 std::vector<std::string> layer_names(const std::string& path, const SafetensorsFile& file) {
   std::vector<std::string> names;
   for (const TensorInfo& tensor : file.tensors()) {
@@ -75,9 +156,8 @@ std::vector<std::string> layer_names(const std::string& path, const SafetensorsF
     if (weight) names.push_back(stem);
   }
   if (names.empty()) throw Error(path + ": there is no layer in it");
-  std::sort(names.begin(), names.end(), natural_less);
   const auto listed = file.metadata().find("layers");
-  if (listed == file.metadata().end()) return names;
+  if (listed == file.metadata().end()) return inferred_order(path, file, std::move(names));
   std::vector<std::string> order;
   std::istringstream words(listed->second);
   for (std::string word; std::getline(words, word, ',');) order.push_back(word);
@@ -124,6 +204,10 @@ class Fields {
     const auto found = metadata_.find(key);
     if (found == metadata_.end()) throw Error(fmt::format("{}: no state of a training: '{}' is missing", path_, key));
     return found->second;
+  }
+  std::string word_or_none(const std::string& key) const {
+    const auto found = metadata_.find(key);
+    return found == metadata_.end() ? "" : found->second;
   }
   template <class U>
   U number(const std::string& key) const {
@@ -173,6 +257,7 @@ TrainingProgress read_progress(const Fields& fields) {
   progress.seed = fields.number<std::uint64_t>("seed");
   progress.history = fields.word("history");
   progress.data_digest = fields.word("data_digest");
+  progress.replaced_digest = fields.word_or_none("replaced_digest");
   return progress;
 }
 
@@ -237,7 +322,8 @@ void save_state(const std::string& path, const TrainingProgress& progress, const
            {"random", std::string(name(progress.random))},
            {"seed", fmt::format("{}", progress.seed)},
            {"history", progress.history},
-           {"data_digest", progress.data_digest}})
+           {"data_digest", progress.data_digest},
+           {"replaced_digest", progress.replaced_digest}})
     writer.set_metadata(key, value);
   writer.write(path);
 }

@@ -11,9 +11,10 @@ namespace lowrank {
 template <Real T>
 void save_mlp(const std::string& path, const Mlp<T>& mlp);
 
-/// Reads such a file, whoever wrote it; F16, BF16 and F64 are converted. Layers come in the order of the metadata, or
-/// else of the numbers in their names. Throws Error: a weight without bias or the other way, other tensors, shapes that
-/// do not chain, NaN or Inf in a tensor, another activation than relu.
+/// Reads such a file, whoever wrote it; F16, BF16 and F64 are converted. Layers come in the order of the metadata
+/// "layers"; or else of the numbers in their names, where these differ in nothing else; or else in the only order in
+/// which their shapes chain. Throws Error: a weight without bias or the other way, other tensors, shapes that
+/// do not chain or chain in several orders, NaN or Inf in a tensor, another activation than relu.
 template <Real T>
 Mlp<T> load_mlp(const std::string& path, Device& device = host_device());
 
@@ -29,6 +30,8 @@ struct TrainingProgress {
   std::uint64_t seed = 0;
   std::string history{};  ///< RandomSource::history() before the current epoch's order was drawn
   std::string data_digest{};
+  /// Of the network that stood in the checkpoint's file before; empty when there was none.
+  std::string replaced_digest{};
 };
 
 /// Parameters and Adam's moments (without layers for SGD), and how far training is.

@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,12 +11,13 @@
 #include <lowrank/io/safetensors.hpp>
 #include <lowrank/nn/lora_file.hpp>
 #include <lowrank/nn/storage.hpp>
-#include <regex>
+#include <memory>
 
 namespace lowrank {
 namespace {
 
 using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
 
 const std::string prefix = "base_model.model.", suffix_a = ".lora_A.weight", suffix_b = ".lora_B.weight";
 
@@ -63,68 +65,111 @@ Json config_of(const LoraAdapter<T>& adapter, const std::string& base_path) {
           {"alpha_pattern", alphas}};
 }
 
+/// Numbers for the layers whose names match regular expressions, in the order of the file: the first match counts.
+template <class Number>
+using Patterns = std::vector<std::pair<std::unique_ptr<const RE2>, Number>>;
+
 struct Config {
   Index rank;
   double alpha;
   LoraScaling scaling;
   std::string base_path;
-  Json ranks, alphas;
+  Patterns<Index> ranks;
+  Patterns<double> alphas;
 
   double alpha_of(const std::string& layer) const { return chosen(alphas, layer, alpha); }
   Index rank_of(const std::string& layer) const { return chosen(ranks, layer, rank); }
 
  private:
-  /// As PEFT's get_pattern_key chooses.
   template <class Number>
-  static Number chosen(const Json& patterns, const std::string& layer, Number otherwise) {
-    for (const auto& [key, value] : patterns.items())
-      if (std::regex_match(layer, std::regex("(.*\\.)?(" + key + ")$"))) return value.template get<Number>();
+  static Number chosen(const Patterns<Number>& patterns, const std::string& layer, Number otherwise) {
+    for (const auto& [pattern, value] : patterns)
+      if (RE2::FullMatch(layer, *pattern)) return value;
     return otherwise;
   }
 };
 
 void refuse(const std::string& path, const std::string& what) { throw Error(path + ": " + what); }
 
+/// RE2 takes time linear in the name and refuses what it does not know.
+std::unique_ptr<const RE2> regular_expression(const std::string& path, const std::string& name,
+                                              const std::string& key) {
+  RE2::Options options;
+  options.set_log_errors(false);
+  const auto refuse_key = [&](const std::string& why) {
+    refuse(path, fmt::format("{}: the pattern {} is beyond the regular expressions lowrank reads: {}", name,
+                             in_quotes(key), why));
+  };
+  const auto reason = [](const RE2& pattern) {  // without the part it is about where that is long
+    return pattern.error_arg().size() > 20 ? pattern.error().substr(0, pattern.error().find(": ")) : pattern.error();
+  };
+  // Beyond a million of parts RE2 writes to stderr.
+  constexpr std::size_t longest = 100'000;
+  if (key.size() > longest) refuse_key(fmt::format("it has more than {} characters", longest));
+  if (const RE2 alone(key, options); !alone.ok()) refuse_key(reason(alone));
+  // Python reads {,n} as a count, RE2 as text.
+  if (key.find("{,") != std::string::npos) refuse_key("a count without its lower end");
+  // As PEFT's get_pattern_key matches.
+  auto whole = std::make_unique<const RE2>("(.*\\.)?(" + key + ")$", options);
+  if (!whole->ok()) refuse_key(reason(*whole));
+  return whole;
+}
+
 /// An object of regular expressions for layers' names and numbers; empty where it is missing.
-Json patterns_of(const std::string& path, const Json& config, const std::string& name) {
-  Json patterns = config.value(name, Json::object());
-  if (patterns.is_null()) patterns = Json::object();
-  if (!patterns.is_object()) refuse(path, name + " is no object");
-  for (const auto& [key, value] : patterns.items()) {
-    if (!value.is_number()) refuse(path, fmt::format("{}[\"{}\"] is no number", name, key));
-    try {
-      static_cast<void>(std::regex(key));
-    } catch (const std::regex_error&) {
-      refuse(path, fmt::format("{}[\"{}\"] is no regular expression", name, key));
-    }
+template <class Number>
+Patterns<Number> patterns_of(const std::string& path, const OrderedJson& config, const std::string& name) {
+  OrderedJson given = config.value(name, OrderedJson::object());
+  if (given.is_null()) given = OrderedJson::object();
+  if (!given.is_object()) refuse(path, name + " is no object");
+  Patterns<Number> patterns;
+  for (const auto& [key, value] : given.items()) {
+    const bool fits = std::is_integral_v<Number> ? value.is_number_integer() : value.is_number();
+    if (!fits)
+      refuse(path, fmt::format("{}[{}] is no {}", name, in_quotes(key),
+                               std::is_integral_v<Number> ? "whole number" : "number"));
+    patterns.emplace_back(regular_expression(path, name, key), value.template get<Number>());
   }
   return patterns;
 }
 
+/// Other ways to begin, such as PiSSA's, change the base when PEFT loads the adapter: B·A is then no difference to the
+/// base as it is.
+void check_init(const std::string& path, const OrderedJson& init) {
+  if (init.is_null() || init.is_boolean()) return;
+  for (const char* word : {"gaussian", "orthogonal", "eva"})
+    if (init == word) return;
+  refuse(path,
+         fmt::format("init_lora_weights is {}: PEFT changes the base when it loads such an adapter, so it cannot be "
+                     "added to the base as it is; PEFT's save_pretrained(..., path_initial_model_for_weight_conversion="
+                     "...) writes it as a plain adapter",
+                     init.dump(-1, ' ', true, OrderedJson::error_handler_t::replace)));
+}
+
 Config read_config(const std::string& path) {
   const FileBytes file = FileBytes::open(path);
-  const Json json =
-      parse_json(path, {reinterpret_cast<const char*>(file.data()), static_cast<std::size_t>(file.size())});
-  if (!json.is_object() || json.value("peft_type", Json()) != "LORA") refuse(path, "peft_type is not \"LORA\"");
+  const auto json = parse_json<OrderedJson>(path, file.text());
+  if (!json.is_object() || json.value("peft_type", OrderedJson()) != "LORA") refuse(path, "peft_type is not \"LORA\"");
   const auto given = [&](const char* key) {
-    const Json value = json.value(key, Json());
-    return !(value.is_null() || value == false || value == Json::object() || value == Json::array());
+    const OrderedJson value = json.value(key, OrderedJson());
+    return !(value.is_null() || value == false || value == OrderedJson::object() || value == OrderedJson::array());
   };
   for (const char* key :
        {"use_dora", "fan_in_fan_out", "modules_to_save", "lora_bias", "target_parameters", "megatron_config"})
     if (given(key)) refuse(path, fmt::format("{} is set: such an adapter is more than B·A", key));
-  if (json.value("bias", Json("none")) != "none")
+  if (json.value("bias", OrderedJson("none")) != "none")
     refuse(path, "bias is not \"none\": such an adapter is more than B·A");
-  const Json rank = json.value("r", Json(8)), alpha = json.value("lora_alpha", Json(8));
+  check_init(path, json.value("init_lora_weights", OrderedJson()));
+  const OrderedJson rank = json.value("r", OrderedJson(8)), alpha = json.value("lora_alpha", OrderedJson(8));
   if (!rank.is_number_integer() || rank < 1) refuse(path, "r is no positive integer");
   if (!alpha.is_number()) refuse(path, "lora_alpha is no number");
-  const Json rslora = json.value("use_rslora", Json(false)), base = json.value("base_model_name_or_path", Json());
+  const OrderedJson rslora = json.value("use_rslora", OrderedJson(false)),
+                    base = json.value("base_model_name_or_path", OrderedJson());
   return {rank.get<Index>(),
           alpha.get<double>(),
           rslora == true ? LoraScaling::rank_stabilized : LoraScaling::standard,
           base.is_string() ? base.get<std::string>() : "",
-          patterns_of(path, json, "rank_pattern"),
-          patterns_of(path, json, "alpha_pattern")};
+          patterns_of<Index>(path, json, "rank_pattern"),
+          patterns_of<double>(path, json, "alpha_pattern")};
 }
 
 struct Folder {
@@ -208,9 +253,13 @@ void save_adapter(const std::string& folder, const LoraAdapter<T>& adapter, cons
   }
   writer.set_metadata("format", "pt");
   if (!adapter.base_digest().empty()) writer.set_metadata("base_digest", adapter.base_digest());
-  writer.write(in_folder(folder, "adapter_model.safetensors"));
-  AtomicFile config(in_folder(folder, "adapter_config.json"));
+  AtomicFile tensors(in_folder(folder, "adapter_model.safetensors")), config(in_folder(folder, "adapter_config.json"));
+  writer.write(tensors);
   config.write(config_of(adapter, base_path).dump(2) + "\n");
+  // A failure must not leave new tensors beside an old configuration.
+  tensors.complete();
+  config.complete();
+  tensors.commit();
   config.commit();
 }
 

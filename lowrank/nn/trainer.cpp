@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <lowrank/core/error.hpp>
 #include <lowrank/core/primitives.hpp>
@@ -200,14 +201,44 @@ void check_data(const Mlp<T>& mlp, const Dataset& data) {
   require(data.size() > 0, "there are no samples");
 }
 
+/// Of the network in that file; empty when there is none.
+template <Real T>
+std::string digest_of_file(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return "";
+  try {
+    return load_mlp<T>(path).digest();
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+/// The state alone would do; but where the network was changed since, going on from the state would drop the change. A
+/// training that was killed between the two files has left the network that stood there before.
+template <Real T>
+void check_network(const std::string& checkpoint, const std::string& state, const TrainingProgress& progress,
+                   const Mlp<T>& mlp) {
+  std::error_code error;
+  if (!std::filesystem::exists(checkpoint, error)) return;
+  const std::string found = load_mlp<T>(checkpoint).digest();
+  if (found != mlp.digest() && found != progress.replaced_digest)
+    throw Error(
+        fmt::format("{}: its parameters are not those of {}: they were changed after the training, and to go on "
+                    "would drop the change; where that is wanted, move {} away, since the state is enough",
+                    checkpoint, state, checkpoint));
+}
+
 template <Real T>
 TrainResult train_from(Mlp<T>& mlp, FullStep<T>& step, const Dataset& data, RandomSource& random,
                        TrainingProgress progress, const TrainOptions& options) {
   progress.data_digest = options.checkpoint.empty() ? "" : data.digest();
-  const auto save = [&](const TrainingProgress& at) {
-    // The state first: it is complete in itself, and resume() reads nothing else.
+  std::string replaced = digest_of_file<T>(options.checkpoint);
+  const auto save = [&](TrainingProgress at) {
+    // The state first: it is complete in itself, and resume() goes on from it alone.
+    at.replaced_digest = replaced;
     save_state<T>(state_path(options.checkpoint), at, mlp.layers(), step.m(), step.v());
     save_mlp<T>(options.checkpoint, mlp);
+    replaced = mlp.digest();
   };
   Loop<T> loop(step, mlp.device(), data, random, std::move(progress), options,
                options.checkpoint.empty() ? typename Loop<T>::Save() : save);
@@ -255,7 +286,9 @@ TrainResult resume(const std::string& checkpoint, Mlp<T>& mlp, const Dataset& da
     throw Error(fmt::format("{}: 'next' is {}, beyond the {} samples", path, state.progress.next, data.size()));
   RandomSource random = replayed(path, state.progress);
   try {
-    mlp = Mlp<T>(std::move(state.parameters));
+    Mlp<T> of_state(std::move(state.parameters));
+    check_network(checkpoint, path, state.progress, of_state);
+    mlp = std::move(of_state);
   } catch (const std::invalid_argument& error) {
     throw Error(fmt::format("{}: {}", path, error.what()));
   }

@@ -67,7 +67,8 @@ TrainResult train(Mlp<T>& mlp, const Dataset& data, RandomSource& random, const 
 /// Goes on from a checkpoint: replaces mlp's parameters by those of the checkpoint's state and makes the steps that are
 /// left, with the same losses as the uninterrupted run to the bit (same threads). Batch, optimizer, seed and order come
 /// from the checkpoint; of `options` these are used: epochs, limit, on_step, report_every, checkpoint,
-/// checkpoint_every. Throws Error: no state beside the checkpoint, or a damaged one, other data than it was trained on.
+/// checkpoint_every. Throws Error: no state beside the checkpoint, or a damaged one, a network at `checkpoint` whose
+/// parameters were changed since, other data than it was trained on.
 template <Real T>
 TrainResult resume(const std::string& checkpoint, Mlp<T>& mlp, const Dataset& data, const TrainOptions& options);
 

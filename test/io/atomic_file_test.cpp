@@ -238,3 +238,38 @@ TEST_CASE("atomic file: pieces of every size stay in order") {
   file.commit();
   CHECK((contents(path) == wanted));
 }
+
+TEST_CASE("atomic file: a symbolic link to a file that is still to be made stays, a circle of links is refused") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "sub");
+  std::filesystem::create_symlink("sub/next", folder / "link");
+  std::filesystem::create_symlink("../made", folder / "sub/next");
+  AtomicFile file(folder / "link");
+  file.write("new");
+  file.commit();
+  CHECK(std::filesystem::is_symlink(folder / "link"));
+  CHECK(std::filesystem::is_symlink(folder / "sub/next"));
+  CHECK(contents(folder / "made") == "new");
+  std::filesystem::create_symlink("b", folder / "a");
+  std::filesystem::create_symlink("a", folder / "b");
+  CHECK(has(message([&] { AtomicFile(folder / "a"); }), "a: Too many levels of symbolic links"));
+  std::filesystem::create_symlink("none/c", folder / "c");
+  CHECK(has(message([&] { AtomicFile(folder / "c"); }), "c: the output folder"));
+  CHECK(std::filesystem::is_symlink(folder / "a"));
+}
+
+TEST_CASE("atomic file: a file that is complete has not appeared yet") {
+  const TemporaryFolder folder;
+  {
+    AtomicFile first(folder / "a"), second(folder / "b");
+    first.write("x");
+    first.complete();
+    CHECK_THROWS_AS(first.write("y"), std::invalid_argument);
+    CHECK(!std::filesystem::exists(folder / "a"));
+    second.complete();
+    second.commit();
+    CHECK_THROWS_AS(second.commit(), std::invalid_argument);
+  }
+  CHECK(contents(folder / "b") == "");
+  CHECK(folder.count() == 1);
+}

@@ -207,3 +207,20 @@ TEST_CASE("half types: every value survives, and rounding is to nearest, ties to
   CHECK(round_to_half(1 + 0x1p-8 + 0x1p-50, bfloat16_format) == 0x3f81);
   CHECK(round_to_half(1e300, bfloat16_format) == 0x7f80);
 }
+
+TEST_CASE("safetensors: a NUL does not end the header") {
+  const std::string one = R"({"W":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}})";
+  CHECK(has(header_refusal(one + std::string("\0 garbage", 9), 24),
+            "test-file: safetensors header: there is a NUL character at byte " + std::to_string(one.size())));
+  CHECK(has(header_refusal(std::string("{}\0", 3), 0), "NUL"));
+}
+
+TEST_CASE("safetensors: an index lists its tensors where one is wanted") {
+  std::string map;
+  for (int i = 10; i < 40; ++i) map += (map.empty() ? "\"w" : ", \"w") + std::to_string(i) + "\": \"a.safetensors\"";
+  const FileBytes index = bytes("{\"weight_map\": {" + map + "}}");
+  const auto refused = [&](std::string tensor) { return message([&] { find_shard(index, tensor); }); };
+  CHECK(has(refused(""), "the index names 30 tensors; name one after a colon: w10, w11, "));
+  CHECK(has(refused("V"), "there is no tensor 'V' in weight_map; there are: w10, w11, "));
+  CHECK(has(refused("V"), ", w29 and 10 more"));
+}

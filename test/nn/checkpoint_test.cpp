@@ -1,5 +1,6 @@
 #include <lowrank/io/safetensors.hpp>
 #include <lowrank/nn/checkpoint.hpp>
+#include <tuple>
 
 #include "nn_check.hpp"
 
@@ -212,4 +213,74 @@ TEST_CASE("resuming is refused without a state, with other data, with a damaged 
   save_mlp(path, mlp);
   CHECK(has(refused(data), "no state of a training"));
   CHECK(state_path("a/b") == "a/b.state.safetensors");
+}
+
+TEST_CASE("resuming is refused where the network was changed after its training") {
+  TemporaryFolder folder;
+  const Dataset data = dataset();
+  RandomSource random(RandomKind::philox, 1);
+  Mlp<float> mlp = network({25, 33, 4});
+  TrainOptions options{.limit = 3, .checkpoint = folder / "base.safetensors"};
+  train(mlp, data, random, options);
+  const std::string first = io_test::contents(options.checkpoint);
+  options.limit = 6;
+  const auto refused = [&] {
+    Mlp<float> other = network({2, 2});
+    const std::string complaint = message<Error>([&] { resume(options.checkpoint, other, data, options); });
+    CHECK((complaint.empty() || other.inputs() == 2));
+    return complaint;
+  };
+  save_mlp(options.checkpoint, network({25, 33, 4}, 9));
+  const std::string complaint = refused();
+  CHECK(has(complaint, options.checkpoint + ": its parameters are not those of " + state_path(options.checkpoint)));
+  CHECK(has(complaint, "changed after the training"));
+  io_test::put(options.checkpoint, first);
+  CHECK(refused() == "");
+  // As a training that was killed after the state, and before the network, leaves it.
+  io_test::put(options.checkpoint, first);
+  options.limit = 9;
+  CHECK(refused() == "");
+  std::filesystem::remove(options.checkpoint);
+  CHECK(refused() == "");
+}
+
+TEST_CASE("layers without numbers and metadata go in the only order in which their shapes chain") {
+  TemporaryFolder folder;
+  const std::string path = folder / "m.safetensors";
+  using Shapes = std::vector<std::tuple<std::string, Index, Index>>;  // name, inputs, outputs
+  const auto write = [&](const Shapes& shapes, const std::string& layers = "") {
+    SafetensorsWriter writer;
+    std::vector<Matrix<float>> kept;
+    kept.reserve(2 * shapes.size());
+    for (const auto& [name, in, out] : shapes) {
+      writer.add<float>(name + ".weight", kept.emplace_back(samples<float>(out, in)).view());
+      writer.add_vector<float>(name + ".bias", kept.emplace_back(samples<float>(out, 1)).view());
+    }
+    if (!layers.empty()) writer.set_metadata("layers", layers);
+    writer.write(path);
+  };
+  const auto order = [&](const Shapes& shapes, const std::string& layers = "") {
+    write(shapes, layers);
+    std::string names;
+    const Mlp<float> mlp = load_mlp<float>(path);
+    for (const Linear<float>& layer : mlp.layers()) names += (names.empty() ? "" : ",") + layer.name;
+    return names;
+  };
+  const auto refused = [&](const Shapes& shapes) {
+    write(shapes);
+    return message<Error>([&] { load_mlp<float>(path); });
+  };
+  CHECK(order({{"one", 5, 6}, {"two", 6, 7}, {"three", 7, 8}, {"zlast", 8, 2}}) == "one,two,three,zlast");
+  CHECK(order({{"fc1", 5, 6}, {"fc2", 6, 6}, {"fc10", 6, 6}, {"classifier", 6, 2}}) == "fc1,fc2,fc10,classifier");
+  const Shapes square{{"one", 5, 6}, {"two", 6, 6}, {"three", 6, 6}, {"zlast", 6, 2}};
+  const std::string complaint = refused(square);
+  CHECK(has(complaint, "m.safetensors: the order of the layers one, three, two, zlast is not known"));
+  CHECK(has(complaint, "not in one order alone"));
+  CHECK(has(complaint, "metadata \"layers\""));
+  CHECK(order(square, "one,two,three,zlast") == "one,two,three,zlast");
+  CHECK(has(refused({{"one", 5, 6}, {"two", 7, 8}}), "their shapes fit in no order"));
+  Shapes many;
+  for (char a = 'a'; a <= 'z'; ++a)
+    for (char b = 'a'; b <= 'e'; ++b) many.push_back({std::string{a, b}, 4, 4});
+  CHECK(has(refused(many), "not in one order alone"));
 }
