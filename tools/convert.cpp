@@ -104,13 +104,17 @@ int convert_command(int argc, char** argv) {
   CommandLine command("convert", "Writes a matrix in another format, without loss unless --dtype narrows it.",
                       {{"lowrank convert data.csv data.npy", "text to NumPy's format"},
                        {"lowrank convert model.safetensors:layer.weight W.npy", "one tensor out of a file"},
+                       {"lowrank convert W.npy layer.safetensors:layer.weight", "under a name of its own"},
                        {"lowrank convert A.npy A.mtx.gz", "a dense array in Matrix Market's format, packed"}});
   command.arguments.positional("IN", request.from, "the matrix");
-  command.arguments.positional("OUT", request.to, "the file to write; its ending chooses the format");
+  command.arguments.positional("OUT", request.to,
+                               "the file to write; its ending chooses the format;\nOUT:NAME names the matrix in a .npz "
+                               "or .safetensors\n(default W)");
   command.arguments.choice("--dtype", dtype, {"same", "f32", "f64"}, "type of the entries (default: as they are)");
   if (!command.parse(argc, argv)) return done;
   if (dtype != "same") request.dtype = dtype;
   check_matrix_ending(request.to);
+  check_replaced(request.to);
   // Mapped, not read, where the file allows it.
   const LoadedMatrix matrix = load_matrix(request.from, {.in_memory_limit = std::numeric_limits<Index>::max()});
   for (const std::string& note : matrix.notes) command.note(about(request.from, note));

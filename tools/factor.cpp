@@ -70,6 +70,7 @@ int factor_command(int argc, char** argv) {
   const Input input = open_input(command, request.decomposition.file, request.decomposition.memory);
   static_cast<void>(request.decomposition.wish(input));
   check_output(*request.output);
+  check_replaced(*request.output, {"B", "A"});
   print(std::visit([&](const auto& W) { return run(command, request, input, *W); }, input.op));
   return done;
 }

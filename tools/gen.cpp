@@ -132,6 +132,7 @@ void write(const std::string& path, GenerateOptions options, bool shows_progress
   if (path.ends_with(".npy")) return write_npy<T>(path, options, bar);
   const std::string file = path.substr(0, path.rfind(':'));
   check_output(file);
+  check_replaced(path);
   const Matrix<T> values = generate<T>(options);
   save_matrix<T>(path, values.view());
 }

@@ -1,7 +1,11 @@
 #include "input.hpp"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <limits>
 #include <lowrank/io/atomic_file.hpp>
 
@@ -64,6 +68,16 @@ Matrix<T> load_dense(const CommandLine& command, const std::string& path) {
 template Matrix<float> load_dense<float>(const CommandLine&, const std::string&);
 template Matrix<double> load_dense<double>(const CommandLine&, const std::string&);
 
-void check_output(const std::string& path) { AtomicFile probe(path); }
+void check_output(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::is_other(status)) {
+    // To open a pipe is to wait for its reader, and closing it tells the reader that all is written.
+    if (access(path.c_str(), W_OK) != 0)
+      throw Error(fmt::format("{}: cannot be opened for writing: {}", path, std::strerror(errno)));
+    return;
+  }
+  AtomicFile probe(path);
+}
 
 }  // namespace lowrank::tools

@@ -164,7 +164,9 @@ int lora_train(int argc, char** argv) {
   check(request);
   const LoraOptions wanted = lora_options(request);
   check_output_folder(*request.output);
-  check_log(request.log, {request.model});
+  const std::filesystem::path folder(*request.output);
+  check_log(request.log, {request.model, folder.string(), (folder / "adapter_model.safetensors").string(),
+                          (folder / "adapter_config.json").string()});
   TrainingMonitor monitor(command, request.log);
   const Mlp<float> base = load_mlp<float>(request.model, command.device()), before = base.clone();
   const Dataset data = training_data(request, base);

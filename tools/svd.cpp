@@ -110,6 +110,7 @@ int svd_command(int argc, char** argv) {
   static_cast<void>(request.decomposition.wish(input));
   for (const auto& path : {request.output, request.plot})
     if (path) check_output(*path);
+  if (request.output) check_replaced(*request.output, {"U", "S", "Vt"});
   print(std::visit([&](const auto& A) { return run(command, request, input, *A); }, input.op));
   return done;
 }

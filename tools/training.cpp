@@ -65,7 +65,11 @@ void check_log(const std::optional<std::string>& log, const std::vector<std::str
   if (!log) return;
   for (const std::string& other : others) {
     std::error_code error;
-    if (std::filesystem::weakly_canonical(*log, error) == std::filesystem::weakly_canonical(other, error))
+    // A relative path whose folder is still to be made would stay relative.
+    const auto place = [&](const std::string& path) {
+      return std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
+    };
+    if (place(*log) == place(other))
       throw UsageError(fmt::format("--log {}: the losses would be written over {}", *log, other));
   }
 }

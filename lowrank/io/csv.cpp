@@ -19,6 +19,17 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+/// Where a comment begins: at a '#' that is not in quotes.
+std::size_t find_comment(std::string_view line) {
+  if (line.find('#') == std::string_view::npos) return std::string_view::npos;
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    quoted ^= line[i] == '"';
+    if (line[i] == '#' && !quoted) return i;
+  }
+  return std::string_view::npos;
+}
+
 /// The lines that hold something: without comments, line ends and a byte-order mark.
 class Lines {
  public:
@@ -31,16 +42,19 @@ class Lines {
       line = text_.substr(0, end);
       text_.remove_prefix(std::min(end + 1, text_.size()));
       ++number_;
-      if (const auto comment = line.find('#'); comment != std::string_view::npos) line = line.substr(0, comment);
       if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+      whole_ = line;
+      line = line.substr(0, find_comment(line));
       if (!trimmed(line).empty()) return true;
     }
     return false;
   }
   Index number() const { return number_; }
+  /// The last line with its comment.
+  std::string_view whole() const { return whole_; }
 
  private:
-  std::string_view text_;
+  std::string_view text_, whole_;
   Index number_ = 0;
 };
 
@@ -90,21 +104,49 @@ char find_delimiter(std::string_view line) {
   return semicolon ? ';' : comma ? ',' : tab ? '\t' : blanks;
 }
 
+/// Whether text that is no number here looks like one of another notation: 1,5  0x1F  1_000  1.5D+00  5%.
+bool looks_like_number(std::string_view field) {
+  field.remove_prefix(std::min(field.find_first_not_of(" \t\"'"), field.size()));
+  if (field.empty() || std::string_view("+-.0123456789").find(field.front()) == std::string_view::npos) return false;
+  bool digit = false;
+  for (const char c : field) {
+    digit |= c >= '0' && c <= '9';
+    const char letter = static_cast<char>(c | 0x20);
+    if (letter >= 'a' && letter <= 'z' && letter > 'f' && letter != 'x') return false;  // "1st", "3 years"
+  }
+  return digit;
+}
+
+/// Whether a field can be a column's name: it is not only signs, as "--" and "." for missing numbers are.
+bool is_name(std::string_view field) { return field.find_first_not_of("+-._, \t\"'") != std::string_view::npos; }
+
 struct FirstLine {
-  Index fields = 0, numbers = 0, words = 0;
+  char delimiter = ',';
+  Index fields = 0, numbers = 0, names = 0;
+  Index like_number = 0;  ///< the first column with what looks like a number and is none, counted from 1
+  std::string_view that{};
+
+  bool can_be_header() const { return numbers == 0 && (names > 0 || like_number > 0); }
 };
 
 FirstLine count_fields(std::string_view line, char delimiter) {
-  FirstLine count;
+  FirstLine count{.delimiter = delimiter};
   FieldsOfLine fields(line, delimiter);
   double value = 0;
-  for (std::string_view field; fields.next(field); ++count.fields) {
-    const bool number = parse_double(field, value);
-    count.numbers += number;
-    count.words += !number && !field.empty();
+  for (std::string_view field; fields.next(field);) {
+    ++count.fields;
+    if (parse_double(field, value)) {
+      ++count.numbers;
+    } else if (looks_like_number(field)) {
+      if (count.like_number == 0) count.like_number = count.fields, count.that = field;
+    } else {
+      count.names += is_name(field);
+    }
   }
   return count;
 }
+
+FirstLine count_fields(std::string_view line) { return count_fields(line, find_delimiter(line)); }
 
 class Table {
  public:
@@ -123,6 +165,7 @@ class Table {
     for (std::string_view field; fields.next(field); ++column) {
       if (column == cols_ || rows_ == values_.rows()) fail_ragged(line, number);
       if (!parse_double(field, row[column])) fail_word(field, number, column + 1);
+      rounded_ += is_rounded_integer(field, row[column]);
     }
     if (column != cols_) fail_ragged(line, number);
     ++rows_;
@@ -133,7 +176,8 @@ class Table {
     const MatrixView<double> used = whole->view().middle_rows(0, rows_);
     return {std::move(whole), used};
   }
-  Index rows() const { return rows_; }
+  /// How many fields were integers that a double does not hold.
+  Index rounded() const { return rounded_; }
 
  private:
   [[noreturn]] void fail_ragged(std::string_view line, Index number) const {
@@ -148,7 +192,7 @@ class Table {
 
   const FileBytes& file_;
   char delimiter_;
-  Index cols_, rows_ = 0;
+  Index cols_, rows_ = 0, rounded_ = 0;
   Matrix<double> values_;
 };
 
@@ -160,18 +204,30 @@ DenseArray read_csv(const FileBytes& file) {
   const auto none = [&] { return Error(fmt::format("{}: the file holds no numbers", file.name())); };
   if (!lines.next(line)) throw none();
   DenseArray result{{}, "text", {}};
-  const char delimiter = find_delimiter(line);
-  const FirstLine first = count_fields(line, delimiter);
-  if (first.numbers == 0 && first.words > 0) {
+  FirstLine first = count_fields(line);
+  if (first.can_be_header()) {
+    if (first.like_number > 0)
+      throw Error(
+          fmt::format("{}: line {}, column {}: {} is no number, and too much like one for the line to be a header",
+                      file.name(), lines.number(), first.like_number, in_quotes(first.that)));
     result.notes.push_back(fmt::format("line {} was taken as a header", lines.number()));
     const std::string names(trimmed(line));
+    const std::string_view whole = lines.whole();
     if (!lines.next(line))
       throw Error(fmt::format("{}: the file holds no numbers, only the line {}", file.name(), in_quotes(names)));
+    // A '#' may belong to a name, as in "item #,price": the rows tell.
+    const FirstLine with_all = count_fields(whole);
+    const auto fits = [&](const FirstLine& header) {
+      const FirstLine row = count_fields(line, header.delimiter);
+      return header.can_be_header() && header.like_number == 0 && row.fields == header.fields && row.numbers > 0;
+    };
+    if (!fits(first) && fits(with_all)) first = with_all;
   }
-  Table table(file, delimiter, first.fields);
+  Table table(file, first.delimiter, first.fields);
   do table.add(line, lines.number());
   while (lines.next(line));
   result.values = table.finish();
+  if (table.rounded() > 0) result.notes.push_back(fmt::format("{} integers beyond 2^53 were rounded", table.rounded()));
   return result;
 }
 

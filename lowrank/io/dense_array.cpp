@@ -176,6 +176,13 @@ std::string shape_text(const std::vector<Index>& shape) {
   return fmt::format("({}{})", fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
 }
 
+std::string first_names(const std::vector<std::string>& names) {
+  constexpr std::size_t shown = 20;
+  const std::size_t count = std::min(names.size(), shown), more = names.size() - count;
+  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count), ", "),
+                     more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
 template <Real T>
 void for_each_piece(MatrixView<const T> values, Order order,
                     const std::function<void(std::span<const std::byte>)>& take) {

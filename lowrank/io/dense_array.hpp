@@ -34,6 +34,9 @@ Matrix<T> make_matrix(const FileBytes& bytes, FileType type, Index rows, Index c
 /// How a shape reads in messages: (2, 3).
 std::string shape_text(const std::vector<Index>& shape);
 
+/// The first twenty of these names, and how many more there are, as a message lists them.
+std::string first_names(const std::vector<std::string>& names);
+
 /// The entries of a host matrix in `order`, without gaps, handed on in pieces of some 100 kB; contiguous parts are not
 /// copied. Throws std::invalid_argument for a matrix of another device.
 template <Real T>

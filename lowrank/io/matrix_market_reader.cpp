@@ -93,6 +93,7 @@ MatrixMarketMatrix read_matrix_market(const FileBytes& file, Index memory) {
   }
   if (header.field != MarketField::real)
     result.notes.push_back(fmt::format("{} values were converted to f64", result.dtype));
+  if (text.rounded() > 0) result.notes.push_back(fmt::format("{} integers beyond 2^53 were rounded", text.rounded()));
   return result;
 }
 

@@ -88,6 +88,7 @@ double MarketText::value(MarketField field) {
   if (!parse_double(text, value)) fail_at(start, in_quotes(text) + " is no number");
   if (field == MarketField::integer && text.find_first_not_of("+-0123456789") != std::string_view::npos)
     fail_at(start, in_quotes(text) + " is no integer");
+  rounded_ += is_rounded_integer(text, value);
   return value;
 }
 

@@ -30,6 +30,8 @@ class MarketText {
   /// A one-based index of at most `count`, made zero-based.
   Index index(const char* what, Index count);
   double value(MarketField field);
+  /// How many values were integers that a double does not hold.
+  Index rounded() const { return rounded_; }
   /// Throws unless the line ends here.
   void end_line();
   /// Throws if anything but blank lines follows.
@@ -49,7 +51,7 @@ class MarketText {
 
   const std::string& name_;
   const char *at_, *end_, *line_start_;
-  Index line_ = 1;
+  Index line_ = 1, rounded_ = 0;
 };
 
 }  // namespace lowrank

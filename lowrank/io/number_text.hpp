@@ -2,7 +2,9 @@
 
 #include <locale.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <lowrank/core/types.hpp>
 #include <string>
@@ -25,6 +27,16 @@ inline bool parse_double(std::string_view text, double& value) {
   if (end != text.data() + text.size() || error == std::errc::invalid_argument) return false;
   if (error == std::errc::result_out_of_range) value = beyond_range(text);
   return true;
+}
+
+/// Whether `text`, read as `value`, is an integer that no double holds; such are beyond 2^53.
+inline bool is_rounded_integer(std::string_view text, double value) {
+  if (!(std::abs(value) >= 0x1p53)) return false;
+  text.remove_prefix(std::min(text.find_first_not_of("+-0"), text.size()));
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  char digits[400];  // the largest double has 309
+  const auto end = std::to_chars(digits, digits + sizeof digits, std::abs(value), std::chars_format::fixed).ptr;
+  return text != std::string_view(digits, static_cast<std::size_t>(end - digits));
 }
 
 /// Appends the shortest text that reads back as the same number.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <lowrank/core/error.hpp>
 #include <lowrank/io/csv.hpp>
 #include <lowrank/io/matrix_market.hpp>
 #include <lowrank/io/npy.hpp>
@@ -34,6 +36,26 @@ Target split(const std::string& path) {
   return {path, "W"};
 }
 
+/// The names of what a container holds; none where the file is no container, or one that cannot be read.
+std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return names;
+  try {
+    const FileBytes file = FileBytes::open(path);
+    if (is_zip(file)) {
+      const NpzFile archive(file);
+      for (const NpzFile::Member& member : archive.members()) names.push_back(member.name);
+    } else if (is_safetensors(file)) {
+      const SafetensorsFile tensors(file);
+      for (const TensorInfo& tensor : tensors.tensors()) names.push_back(tensor.name);
+    }
+  } catch (const Error&) {
+    names.clear();
+  }
+  return names;
+}
+
 }  // namespace
 
 void check_matrix_ending(const std::string& path) {
@@ -48,9 +70,24 @@ void check_matrices_ending(const std::string& path) {
                                             fmt::join(container_endings, ", ")));
 }
 
+void check_replaced(const std::string& path, const std::vector<std::string>& names) {
+  std::vector<std::string> lost = names_in(path);
+  std::erase_if(lost,
+                [&](const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); });
+  if (!lost.empty())
+    throw Error(fmt::format("{}: the file holds {} other {}, which would be lost: {}", path, lost.size(),
+                            lost.size() == 1 ? "matrix" : "matrices", first_names(lost)));
+}
+
+void check_replaced(const std::string& path) {
+  const auto [file, member] = split(path);
+  if (ends_with_one(file, container_endings)) check_replaced(file, {member});
+}
+
 template <Real T>
 void save_matrix(const std::string& path, MatrixView<const T> values) {
   check_matrix_ending(path);
+  check_replaced(path);
   const auto [file, member] = split(path);
   if (file.ends_with(".npy")) return save_npy<T>(file, values);
   if (file.ends_with(".csv") || file.ends_with(".tsv")) return save_csv<T>(file, values);
@@ -77,6 +114,9 @@ void save_matrix(const std::string& path, const SparseMatrix<T>& values) {
 template <Real T>
 void save_matrices(const std::string& path, std::span<const NamedMatrix<T>> matrices) {
   check_matrices_ending(path);
+  std::vector<std::string> names;
+  for (const auto& matrix : matrices) names.push_back(matrix.name);
+  check_replaced(path, names);
   if (path.ends_with(".npz")) {
     NpzWriter writer(path);
     for (const auto& matrix : matrices)

@@ -15,11 +15,12 @@ namespace {
 void check_options(const RankOptions& options) {
   if (options.tol >= 0 && options.rtol >= 0)
     throw std::invalid_argument("matrix_rank: only one of tol and rtol can be given");
-  if (options.tol == 0 || options.rtol == 0 || std::isnan(options.tol) || std::isinf(options.tol) ||
-      std::isnan(options.rtol) || options.rtol >= 1)
+  if (options.tol == 0 || std::isnan(options.tol) || std::isinf(options.tol))
     throw std::invalid_argument(
-        fmt::format("matrix_rank: a tolerance must be positive, a relative one below 1; got tol {} and rtol {}",
-                    options.tol, options.rtol));
+        fmt::format("matrix_rank: a tolerance must be positive and finite; got {}", options.tol));
+  if (options.rtol == 0 || std::isnan(options.rtol) || options.rtol >= 1)
+    throw std::invalid_argument(
+        fmt::format("matrix_rank: a relative tolerance must be positive and below 1; got {}", options.rtol));
 }
 
 /// Tries what is cheaper than the SVD, in the order that the method and the shape ask for.

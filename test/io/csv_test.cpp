@@ -113,3 +113,40 @@ TEST_CASE_TEMPLATE("csv: what is written is read back, to the bit", T, float, do
   CHECK(has(message<std::invalid_argument>([&] { save_csv<T>(folder / "none.csv", Matrix<T>(0, 4)); }),
             "a matrix of 0x4 cannot be written as text"));
 }
+
+TEST_CASE("csv: a first row that looks like numbers of another notation is no header") {
+  const auto refused = [](const std::string& row, const std::string& column, const std::string& field) {
+    CHECK(csv_refusal(row + "\n1;2\n") == "test-file: line 1, column " + column + ": '" + field +
+                                              "' is no number, and too much like one for the line to be a header");
+  };
+  refused("1,5;2,5", "1", "1,5");
+  refused("a;0x1", "2", "0x1");
+  refused("1_0;2_0", "1", "1_0");
+  refused("\" -1.5D+00\";x", "1", " -1.5D+00");
+  refused("5%;6%", "1", "5%");
+  CHECK(csv_refusal("0x1,0x2\n") ==
+        "test-file: line 1, column 1: '0x1' is no number, and too much like one for the line to be a header");
+  CHECK(csv_refusal("--,--\n1,2\n") == "test-file: line 1, column 1: '--' is no number");
+  for (const char* header : {"1st,2nd,3rd", "-,b,c", "+x,3 years,.net", "$,b,%"}) {
+    CAPTURE(header);
+    CHECK(is_123456(std::string(header) + "\n1,2,3\n4,5,6\n"));
+  }
+  CHECK(read_text("2019,2020\n1,2\n").rows() == 2);
+}
+
+TEST_CASE("csv: a '#' in quotes or in a header is no comment") {
+  CHECK(is_123456("\"item #\",b,c\n1,2,3\n4,5,6\n"));
+  CHECK(is_123456("item #,price,#\n1,2,3 # more\n4,5,6\n"));
+  CHECK(is_123456("id #\tprice\tcount\n1\t2\t3\n4\t5\t6\n"));
+  CHECK(is_123456("a,b,c # in mm, s and kg\n1,2,3\n4,5,6\n"));
+  CHECK(is_123456("x y z # in mm\n1 2 3\n4 5 6\n"));
+  CHECK(is_123456("  # \"a\n1,2,3#\"\n4,5,6\n"));
+  CHECK(csv_refusal("1,\"2 # 3\"\n") == "test-file: line 1, column 2: '2 # 3' is no number");
+  CHECK(has(csv_refusal("row #,1,2\n3,4,5\n"), "line 2, column 1"));
+}
+
+TEST_CASE("csv: integers that no double holds are told") {
+  const DenseArray array = read_csv(bytes("9007199254740993,9007199254740992,-0009007199254740993\n1e300,2.5,1\n"));
+  CHECK(array.notes == std::vector<std::string>{"2 integers beyond 2^53 were rounded"});
+  CHECK(read_csv(bytes("18014398509481984,1.5\n12345678901234567168,1e999\n")).notes.empty());
+}

@@ -135,3 +135,12 @@ TEST_CASE_TEMPLATE("matrix market: what is written is read back, packed or not",
   }
   CHECK(is_gzip(FileBytes::open(folder / "S.mtx.gz")));
 }
+
+TEST_CASE("matrix market: integers that no double holds are told") {
+  const std::string note = "2 integers beyond 2^53 were rounded", converted = "integer values were converted to f64";
+  const MatrixMarketMatrix array = read_market(
+      "%%MatrixMarket matrix array integer general\n2 2\n9007199254740993\n9007199254740992\n-9007199254740993\n1\n");
+  CHECK(array.notes == std::vector<std::string>{converted, note});
+  CHECK(read_market(general + "2 2 2\n1 1 9007199254740993\n2 2 36028797018963969\n").notes ==
+        std::vector<std::string>{note});
+}

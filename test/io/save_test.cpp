@@ -66,3 +66,24 @@ TEST_CASE("save: unknown endings and failures leave nothing") {
     CHECK(has(message([&] { save_matrix<float>(folder / ("no/" + name), A); }), name + ": the output folder"));
   CHECK(folder.count() == 0);
 }
+
+TEST_CASE("save: a file that holds other matrices is not replaced") {
+  const TemporaryFolder folder;
+  const Matrix<float> A = the_matrix<float>(Order::row_major);
+  const std::array<NamedMatrix<float>, 2> both{{{"one", A}, {"two", A}}};
+  for (const std::string ending : {".npz", ".safetensors"}) {
+    const std::string path = folder / ("A" + ending);
+    save_matrices<float>(path, both);
+    const std::string before = contents(path);
+    CHECK(has(message([&] { save_matrix<float>(path + ":one", A); }),
+              path + ": the file holds 1 other matrix, which would be lost: two"));
+    CHECK(has(message([&] { save_matrix<float>(path, A); }), "holds 2 other matrices, which would be lost: one, two"));
+    CHECK(has(message([&] { save_matrices<float>(path, std::span(both).first(1)); }), "which would be lost: two"));
+    CHECK(contents(path) == before);
+    CHECK_NOTHROW(save_matrices<float>(path, both));
+    save_matrix<float>(folder / ("B" + ending), A);
+    CHECK_NOTHROW(save_matrix<float>(folder / ("B" + ending + ":W"), A));
+    put(path, "no container");
+    CHECK_NOTHROW(save_matrix<float>(path, A));
+  }
+}

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <lowrank/io/npz.hpp>
@@ -117,4 +119,50 @@ TEST_CASE("info: an array that cannot be read does not hide the others") {
   CHECK(json.at("members")[1].at("shape").is_null());
   CHECK(json.at("members")[1].at("reason").get<std::string>().find("damaged.npz") != std::string::npos);
   CHECK(run({"info", folder / "damaged.npz"}).out.find("cannot be read") != std::string::npos);
+}
+
+TEST_CASE("convert, svd, factor, gen: a file that holds other matrices is not replaced") {
+  TestFolder folder;
+  const std::string W = folder.write("W.npy", rank_two(6, 5));
+  for (const char* name : {"F.npz", "F.safetensors"}) {
+    const std::string F = folder / name;
+    REQUIRE(run({"factor", W, "--rank", "2", "-o", F}).status == 0);
+    const std::string before = text_of(F);
+    check_refused({"convert", W, F + ":A"}, 3, {name, "1 other matrix", "lost: B"});
+    check_refused({"convert", W, F}, 3, {name, "2 other matrices", "A", "B"});
+    check_refused({"gen", "--rows", "3", "--cols", "3", "-o", F + ":new"}, 3, {name, "2 other matrices"});
+    check_refused({"svd", W, "-o", F}, 3, {name, "2 other matrices"});
+    CHECK(text_of(F) == before);
+    CHECK(run({"factor", W, "--rank", "1", "-o", F}).status == 0);
+    REQUIRE(run({"svd", W, "-o", folder / (std::string("S") + name)}).status == 0);
+    check_refused({"factor", (folder / (std::string("S") + name)) + ":U", "--rank", "1", "-o",
+                   folder / (std::string("S") + name)},
+                  3, {"3 other matrices"});
+  }
+  CHECK(run({"convert", "--help"}).out.find("OUT:NAME") != std::string::npos);
+}
+
+TEST_CASE("info: a tensor that an index does not name") {
+  TestFolder folder;
+  const std::string index =
+      folder.write("m.safetensors.index.json",
+                   std::string("{\"weight_map\": {\"a\": \"x.safetensors\", \"b\": \"x.safetensors\"}}"));
+  check_refused({"info", index}, 3, {"m.safetensors.index.json", "2 tensors", "a, b"});
+  check_refused({"info", index + ":c"}, 3, {"m.safetensors.index.json", "'c'", "a, b"});
+}
+
+TEST_CASE("gen, svd: a named pipe as output gives its reader the whole") {
+  TestFolder folder;
+  const std::string W = folder.write("W.npy", rank_two(6, 5));
+  const auto through_pipe = [&](std::vector<std::string> arguments, const std::string& name) {
+    const std::string pipe = folder / name, copy = folder / ("copy-" + name);
+    REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+    arguments.push_back(pipe);
+    Child child(arguments);
+    CHECK(std::system(("timeout 20 cat '" + pipe + "' > '" + copy + "'").c_str()) == 0);
+    CHECK(child.wait().status == 0);
+    return copy;
+  };
+  CHECK(read(through_pipe({"gen", "--rows", "5", "--cols", "4", "--name", "hilbert", "-o"}, "H.csv"))(2, 1) == 0.25);
+  CHECK(read(through_pipe({"svd", W, "--rank", "2", "-o"}, "S.npz") + ":U").cols() == 2);
 }

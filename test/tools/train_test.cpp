@@ -89,6 +89,16 @@ TEST_CASE("train: options that contradict the checkpoint are refused") {
   check_refused(resumed({}), 3, {"base.state.safetensors", "--resume"});
 }
 
+TEST_CASE("train: a network that was changed after its training is not gone on from") {
+  const Workshop shop;
+  const std::string base = shop.trained(), state = shop / "base.state.safetensors";
+  REQUIRE(run(shop.lora("base.safetensors", "a", {"--steps", "5"})).status == 0);
+  REQUIRE(run({"lora", "merge", base, shop / "a", "-o", base}).status == 0);
+  const std::string merged = text_of(base);
+  check_refused({"train", "--data", shop.folder(), "--resume", base, "--epochs", "41", "-o", base}, 3, {base, state});
+  CHECK(text_of(base) == merged);
+}
+
 TEST_CASE("train: a training that is complete already is said to be") {
   const Workshop shop;
   const std::string base = shop.trained(), before = text_of(base);
@@ -116,6 +126,8 @@ TEST_CASE("train, lora: the losses are not written over a network") {
                           {"--log", shop / "../" + shop.out.path().filename().string() + "/base.safetensors"}),
                 2, {"--log"});
   check_refused(shop.train("n.safetensors", {"--log", shop / "n.safetensors"}), 2, {"--log"});
+  for (const char* log : {"lo/adapter_model.safetensors", "lo/../lo/adapter_config.json", "lo"})
+    check_refused(shop.lora("base.safetensors", "lo", {"--log", shop / log}), 2, {"--log", log});
   CHECK(text_of(base) == before);
   CHECK(text_of(state) == state_before);
   CHECK(shop.out.names() == Arguments{"base.safetensors", "base.state.safetensors"});
