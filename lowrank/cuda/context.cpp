@@ -54,6 +54,7 @@ std::string describe(cudaError_t status) {
 OnDevice::OnDevice(int device) : before_(device), here_(device) {
   status_ = cudaGetDevice(&before_);
   if (status_ == cudaSuccess && before_ != here_) status_ = cudaSetDevice(here_);
+  if (status_ != cudaSuccess) static_cast<void>(cudaGetLastError());
 }
 
 OnDevice::~OnDevice() {

@@ -104,13 +104,18 @@ char find_delimiter(std::string_view line) {
   return semicolon ? ';' : comma ? ',' : tab ? '\t' : blanks;
 }
 
-/// Whether text that is no number here looks like one of another notation: 1,5  0x1F  1_000  1.5D+00  5%.
+/// Whether text that is no number here looks like one of another notation: 1,5  0x1F  1_000  1.5D+00  5%. Dates and
+/// ranges do not: 2020-01-31  10/19.
 bool looks_like_number(std::string_view field) {
   field.remove_prefix(std::min(field.find_first_not_of(" \t\"'"), field.size()));
   if (field.empty() || std::string_view("+-.0123456789").find(field.front()) == std::string_view::npos) return false;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   bool digit = false;
+  char before = 0;
   for (const char c : field) {
-    digit |= c >= '0' && c <= '9';
+    if (digit && (c == '/' || c == ':' || (c == '-' && is_digit(before)))) return false;
+    digit |= is_digit(c);
+    before = c;
     const char letter = static_cast<char>(c | 0x20);
     if (letter >= 'a' && letter <= 'z' && letter > 'f' && letter != 'x') return false;  // "1st", "3 years"
   }
@@ -206,7 +211,7 @@ DenseArray read_csv(const FileBytes& file) {
   DenseArray result{{}, "text", {}};
   FirstLine first = count_fields(line);
   if (first.can_be_header()) {
-    if (first.like_number > 0)
+    if (first.like_number > 0 && first.names == 0)
       throw Error(
           fmt::format("{}: line {}, column {}: {} is no number, and too much like one for the line to be a header",
                       file.name(), lines.number(), first.like_number, in_quotes(first.that)));
@@ -219,7 +224,7 @@ DenseArray read_csv(const FileBytes& file) {
     const FirstLine with_all = count_fields(whole);
     const auto fits = [&](const FirstLine& header) {
       const FirstLine row = count_fields(line, header.delimiter);
-      return header.can_be_header() && header.like_number == 0 && row.fields == header.fields && row.numbers > 0;
+      return header.can_be_header() && row.fields == header.fields && row.numbers > 0;
     };
     if (!fits(first) && fits(with_all)) first = with_all;
   }

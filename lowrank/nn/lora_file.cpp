@@ -107,7 +107,9 @@ std::unique_ptr<const RE2> regular_expression(const std::string& path, const std
   constexpr std::size_t longest = 100'000;
   if (key.size() > longest) refuse_key(fmt::format("it has more than {} characters", longest));
   if (const RE2 alone(key, options); !alone.ok()) refuse_key(reason(alone));
-  // Python reads {,n} as a count, RE2 as text.
+  // Python reads {,n} as a count, RE2 as text; these mean nothing, or something else, to Python.
+  for (const char* other : {"[[:", "\\p", "\\P", "\\Q", "\\C"})
+    if (key.find(other) != std::string::npos) refuse_key(other);
   if (key.find("{,") != std::string::npos) refuse_key("a count without its lower end");
   // As PEFT's get_pattern_key matches.
   auto whole = std::make_unique<const RE2>("(.*\\.)?(" + key + ")$", options);

@@ -128,8 +128,8 @@ Probed probe(const Residual<T>& E, Matrix<T> EOmega, Index power, double failure
 /// The share of a squared error that k triplets would gain by exchanging the smallest of their values for larger ones
 /// of E. Where each of the probes' values is worth an exchange there are as a rule more than there are probes: all that
 /// may be exchanged are taken to gain as much.
-double exchange_gain(const std::vector<double>& kept, const std::vector<double>& outside, std::size_t smaller,
-                     double rounding, double error) {
+double exchange_gain(const std::vector<double>& kept, const std::vector<double>& outside, std::size_t probes,
+                     std::size_t smaller, double rounding, double error) {
   const std::size_t most = std::min(kept.size(), smaller - kept.size()), seen = std::min(most, outside.size());
   double gain = 0;
   std::size_t exchanged = 0;
@@ -141,7 +141,7 @@ double exchange_gain(const std::vector<double>& kept, const std::vector<double>&
   }
   // No more than the error can be gained: where the probes show more, they show rounding.
   if (exchanged == 0 || !(gain < error * error)) return 0;
-  if (exchanged == seen) gain *= static_cast<double>(most) / static_cast<double>(seen);
+  if (exchanged == seen && outside.size() == probes) gain *= static_cast<double>(most) / static_cast<double>(seen);
   return std::min(1.0, gain / (error * error));
 }
 
@@ -217,7 +217,7 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
 
   const auto improvable = [&](double error) {
     const auto smaller = static_cast<std::size_t>(std::min(A.rows(), A.cols()));
-    return exchange_gain(sigma, probed.values, smaller, 8 * rounding, error);
+    return exchange_gain(sigma, probed.values, static_cast<std::size_t>(probes), smaller, 8 * rounding, error);
   };
 
   // 4. ‖E‖_F.

@@ -49,7 +49,7 @@ namespace {
 /// What the Ritz values of a matrix rounded so are good to. Rounding changes entries by up to a share of themselves,
 /// about as noise would, and singular values by what noise of that size changes them by.
 Precision rounded_precision(Rounding to, Index smaller) {
-  const double share = to == Rounding::to_bfloat16 ? 0x1p-9 : 0x1p-11;  // TF32: the units may cut.
+  const double share = to == Rounding::to_bfloat16 ? 0x1p-9 : 0x1p-10;  // TF32: the units may cut.
   return {precision_of<float>().absolute, share / std::sqrt(static_cast<double>(smaller))};
 }
 
@@ -95,10 +95,13 @@ MethodResult<T> iterate_rounded(const LinearOperator<T>& A, const LinearOperator
   for (;;) {
     Iteration<float> iteration(in_float, input, limit, passes.coarse ? &*passes.coarse : nullptr);
     iteration.start();
-    result.gave_up = !iteration.run(std::max<Index>(products - result.products - kInFull, 1));
+    const Index for_others = std::is_same_v<T, double> || passes.coarse ? kInFull : 0;
+    result.gave_up = !iteration.run(std::max<Index>(products - result.products - for_others, 1));
     result.products += iteration.products();
     result.sweeps += iteration.sweeps();
     if (iteration.hidden()) {
+      if (std::is_same_v<T, float>)
+        result.note = fmt::format("{} products in {} told too little: again in float", iteration.products() - 1, name);
       passes.coarse.reset();
       continue;
     }
@@ -134,7 +137,8 @@ MethodResult<T> iterate(const LinearOperator<T>& A, const MethodInput& input, In
         return iterate_rounded<Iteration, T>(A, *in_float, {Rounding::to_bfloat16, A, input}, "bfloat16", input, limit);
   } else if (input.options.tf32) {
     MethodResult<T> result = iterate_rounded<Iteration, T>(A, A, {Rounding::to_tf32, A, input}, "TF32", input, limit);
-    if (result.note.empty()) result.note = "no products in TF32, which would not tell enough";
+    if (result.note.empty())
+      result.note = "no products in TF32: they would not tell enough, or the matrix is small or no dense one";
     return result;
   }
   MethodResult<T> result;

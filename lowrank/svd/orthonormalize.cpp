@@ -85,12 +85,9 @@ Matrix<double> orthonormalize_dependent(MatrixView<T> Y, std::uint64_t seed, std
   for (Index j = 0; j < Y.cols(); ++j)
     if (is_rounding<T>(std::abs(F(j, j)), F.eigen().col(j).norm())) dependent.push_back(j);
   if (dependent.empty()) return F;
-  const Matrix<T> old = product<T>(Y, from_double<T>(F, Y.device()));
+  Matrix<T> old = product<T>(Y, from_double<T>(F, Y.device()));
   copy<T>(old, Y);
-  for (const Index j : dependent) {
-    fill_normal<T>(Y.col(j), seed, stream + static_cast<std::uint64_t>(j));
-    lost[static_cast<std::size_t>(j)] = std::abs(F(j, j));
-  }
+  for (const Index j : dependent) fill_normal<T>(Y.col(j), seed, stream + static_cast<std::uint64_t>(j));
   F = orthonormalize<T>(Y);
   // A dependent column lies in the span of those before it, and so of the new ones.
   const Eigen::MatrixXd image = to_double<T>(product<T>(Y.transposed(), old)).eigen();
@@ -98,6 +95,10 @@ Matrix<double> orthonormalize_dependent(MatrixView<T> Y, std::uint64_t seed, std
     F.eigen().col(j).setZero();
     F.eigen().col(j).head(j) = image.col(j).head(j);
   }
+  // But for rounding, and for what two of them had in common besides.
+  multiply<T>(T(-1), Y, from_double<T>(F, Y.device()), T(1), old);
+  const std::vector<double> norms = column_norms<T>(old);
+  for (const Index j : dependent) lost[static_cast<std::size_t>(j)] = norms[static_cast<std::size_t>(j)];
   return F;
 }
 

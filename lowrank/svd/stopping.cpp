@@ -94,7 +94,7 @@ StoppingRule::Verdict StoppingRule::judge(const std::vector<double>& ritz) {
     // (1 + excess)² - 1 in squares; half of it, since the gain is an estimate. Where the tail outweighs what is kept,
     // the error says little of the singular values: then what is kept must have settled as closely.
     // Where the tail was bounded by the last value it is taken up to three times too large (of noise).
-    const double excess = outside.told ? excess_ : excess_ / 3;
+    const double excess = outside.told || norm_ < 0 ? excess_ : excess_ / 3;
     verdict.settled =
         expected <= excess * std::min(tail, kept) || expected <= 8 * precision_.absolute * precision_.absolute * inside;
     if (wish_.rank == 0) {

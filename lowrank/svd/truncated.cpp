@@ -206,6 +206,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     }
     fix_signs(m);
     if (!m.note.empty()) svd.reason += "; " + m.note;
+    if (options.tf32 && method == "exact") svd.reason += "; no products in TF32";
   }
 
   // 4. The certificate on the factors as they are. A wish below what ‖A‖² - ‖QᵀA‖² can tell may be missed: then the
@@ -216,7 +217,10 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     const Certificate before = svd.certificate;
     svd.passes += m.sweeps + before.passes;
     m = run(next, A, with, limit);
-    if (m.gave_up) m = exact_method(A, input), next = SvdMethod::exact;
+    if (m.gave_up) {
+      svd.passes += m.sweeps;
+      m = exact_method(A, input), next = SvdMethod::exact;
+    }
     method = name(next);
     fix_signs(m);
     svd.certificate = certificate_of(A, m, input.norm, options);
@@ -239,7 +243,9 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     stricter.excess /= 8;
     const double share = again(next, strict_input).improvable;
     svd.reason += fmt::format("; the probes found {:.2g} of the squared error in other triplets: {} instead", share,
-                              next == SvdMethod::krylov ? "a larger Krylov basis" : "subspace iteration");
+                              method == "exact"    ? "the exact SVD"
+                              : method == "krylov" ? "a larger Krylov basis"
+                                                   : "subspace iteration");
   }
   // The rule as asked was satisfied before the probes objected, and now they do not: what the stricter one still wants
   // does not count.
@@ -257,9 +263,12 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   // What is left out was bounded from above; now that it has been measured, fewer triplets may do: each leaves out its
   // own square more.
   if (wish.rank == 0 && method != "exact" && !missed() && svd.certificate.relative_error_method == "residual") {
-    const double error = svd.certificate.relative_error * *norm * scale, allowed = wish.rtol * *norm * scale;
-    const Index rank =
-        least_rank(std::vector<double>(m.S.begin(), m.S.end()), error * error, 0.998 * allowed * allowed);
+    const double error = svd.certificate.relative_error * input.norm, allowed = wish.rtol * input.norm;
+    // With room for what the next measurement may add, by the norms where it is above 1024·eps.
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    const double square = allowed * allowed, all = input.norm * input.norm;
+    const double room = square > 1024 * eps * all ? std::max(0.002 * square, 64 * eps * all) : 0.002 * square;
+    const Index rank = least_rank(std::vector<double>(m.S.begin(), m.S.end()), error * error, square - room);
     if (rank < static_cast<Index>(m.S.size())) {
       svd.passes += svd.certificate.passes;
       trim(m, rank);

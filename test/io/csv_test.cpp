@@ -120,14 +120,15 @@ TEST_CASE("csv: a first row that looks like numbers of another notation is no he
                                               "' is no number, and too much like one for the line to be a header");
   };
   refused("1,5;2,5", "1", "1,5");
-  refused("a;0x1", "2", "0x1");
+  refused("0x1;-0x1", "1", "0x1");
   refused("1_0;2_0", "1", "1_0");
-  refused("\" -1.5D+00\";x", "1", " -1.5D+00");
+  refused("\" -1.5D+00\";.5D+00", "1", " -1.5D+00");
   refused("5%;6%", "1", "5%");
   CHECK(csv_refusal("0x1,0x2\n") ==
         "test-file: line 1, column 1: '0x1' is no number, and too much like one for the line to be a header");
   CHECK(csv_refusal("--,--\n1,2\n") == "test-file: line 1, column 1: '--' is no number");
-  for (const char* header : {"1st,2nd,3rd", "-,b,c", "+x,3 years,.net", "$,b,%"}) {
+  for (const char* header : {"1st,2nd,3rd", "-,b,c", "+x,3 years,.net", "$,b,%", "min,25%,1a",
+                             "2020-01-01,2020-01-02,1/22/20", "0-9,10-19,12:30"}) {
     CAPTURE(header);
     CHECK(is_123456(std::string(header) + "\n1,2,3\n4,5,6\n"));
   }

@@ -66,6 +66,22 @@ TEST_CASE("svd hard: a tolerance near float's rounding takes no more triplets th
   }
 }
 
+TEST_CASE("svd hard: a tolerance that measurements of two kinds meet or miss stays met") {
+  // Before the last triplet is given back the error is measured by its entries, after that by the norms.
+  for (const double rtol : {0.0122, 0.0125, 0.013, 0.015})
+    for (const double last : {0.5, 0.9, 0.99}) {
+      CAPTURE(rtol);
+      CAPTURE(last);
+      std::vector<double> sigma(300, 0.0108 / std::sqrt(290.0));
+      for (std::size_t i = 0; i < 9; ++i) sigma[i] = 1.0 / 3;
+      sigma[9] = last * std::sqrt(rtol * rtol - 0.0108 * 0.0108);
+      const Matrix<float> A = with_values<float>(sigma, 320, 300, 6);
+      const auto svd = lowrank::truncated_svd(A, {.rtol = rtol});
+      CHECK(svd.converged);
+      CHECK(svd.certificate.relative_error <= rtol);
+    }
+}
+
 TEST_CASE("svd hard: singular values beyond the range of float are refused, not Inf") {
   const Dense signs = check::gaussian(300, 250, 1).array().sign();
   for (const Dense& A : {Dense(Dense::Constant(300, 250, 3e38)), Dense(signs * 3e38)})

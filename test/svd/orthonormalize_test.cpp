@@ -127,7 +127,7 @@ TEST_CASE_TEMPLATE("orthonormalize_against: a panel with fewer directions than c
       CAPTURE(columns);
       const Index m = 600;
       Dense A = Dense::Zero(m, 700);
-      for (Index i = 0; i < rows; ++i) A.row(i * 13) = check::gaussian(1, 700, 100 + static_cast<int>(i));
+      for (Index i = 0; i < rows; ++i) A.row(i * 11) = check::gaussian(1, 700, 100 + static_cast<int>(i));
       Laid<T> Q(A * check::gaussian(700, 32, 2), Order::col_major);
       lowrank::orthonormalize<T>(Q.view());
       Laid<T> Y(A * check::gaussian(700, columns, 3), Order::col_major);
