@@ -15,13 +15,6 @@ using lowrank::Truncation;
 namespace {
 
 template <class T>
-Matrix<T> on_device(const Dense& entries) {
-  Matrix<T> A(entries.rows(), entries.cols());
-  A.eigen() = entries.cast<T>();
-  return check::there(std::move(A));
-}
-
-template <class T>
 Matrix<T> with_values(const std::vector<double>& sigma, Index rows, Index cols, std::uint64_t seed) {
   return check::there(lowrank::generate<T>({.rows = rows, .cols = cols, .sigma = sigma, .seed = seed}));
 }
@@ -48,7 +41,7 @@ TEST_CASE("svd hard: a large mean under noise far below what the norms can tell"
     for (const double noise : {1e-8, 1e-9}) {
       CAPTURE(m);
       CAPTURE(noise);
-      const Matrix<double> A = on_device<double>(Dense::Ones(m, n) + noise * check::gaussian(m, n, 5));
+      const Matrix<double> A = check::matrix_of<double>(Dense::Ones(m, n) + noise * check::gaussian(m, n, 5));
       const Reference<double> reference(A);
       for (const SvdMethod method : {SvdMethod::automatic, SvdMethod::krylov})
         check::check_svd<double>(reference, {.rank = 64}, lowrank::truncated_svd(A, {.rank = 64}, {.method = method}));
@@ -86,16 +79,16 @@ TEST_CASE("svd hard: singular values beyond the range of float are refused, not 
   const Dense signs = check::gaussian(300, 250, 1).array().sign();
   for (const Dense& A : {Dense(Dense::Constant(300, 250, 3e38)), Dense(signs * 3e38)})
     for (const SvdMethod method : {SvdMethod::automatic, SvdMethod::krylov, SvdMethod::randomized, SvdMethod::exact})
-      CHECK_THROWS_WITH_AS(lowrank::truncated_svd(on_device<float>(A), {.rank = 5}, {.method = method}),
+      CHECK_THROWS_WITH_AS(lowrank::truncated_svd(check::matrix_of<float>(A), {.rank = 5}, {.method = method}),
                            doctest::Contains("beyond the range of f32"), lowrank::Error);
   // Where they are within, so is all that is said.
-  const Matrix<float> large = on_device<float>(signs * 1e36);
+  const Matrix<float> large = check::matrix_of<float>(signs * 1e36);
   check::check_svd<float>(Reference<float>(large), {.rank = 5}, lowrank::truncated_svd(large, {.rank = 5}));
 }
 
 TEST_CASE("svd hard: the error of a matrix near the smallest floats is the one of its factors") {
   const Matrix<float> A =
-      on_device<float>(check::dense(check::family_matrix<float>({"", "exp:0.25"}, 300, 250)) * 1e-38);
+      check::matrix_of<float>(check::dense(check::family_matrix<float>({"", "exp:0.25"}, 300, 250)) * 1e-38);
   const Reference<float> reference(A);
   const auto svd = lowrank::truncated_svd(A, {.rank = 10});
   const Dense E = reference.A - check::diagonal_product(check::dense(svd.U), svd.S, check::dense(svd.V));
@@ -127,12 +120,12 @@ TEST_CASE_TEMPLATE("rank hard: few rows that are not zero", T, float, double) {
     Dense A = Dense::Zero(600, 700);
     for (Index i = 0; i < rows; ++i) A.row((i * 37) % 600) = check::gaussian(1, 700, static_cast<int>(i) + 50);
     for (const lowrank::RankMethod method : {lowrank::RankMethod::automatic, lowrank::RankMethod::randomized}) {
-      const auto result = lowrank::matrix_rank(on_device<T>(A), {.method = method});
+      const auto result = lowrank::matrix_rank(check::matrix_of<T>(A), {.method = method});
       CHECK(result.rank == rows);
       CHECK(result.certified);
     }
   }
-  const auto constant = lowrank::matrix_rank(on_device<T>(Dense::Ones(700, 555)), {.tol = 1e-26});
+  const auto constant = lowrank::matrix_rank(check::matrix_of<T>(Dense::Ones(700, 555)), {.tol = 1e-26});
   CHECK(constant.rank >= 1);
 }
 
@@ -140,9 +133,10 @@ TEST_CASE("rank hard: the smallest floats there are") {
   const float least = std::numeric_limits<float>::denorm_min();
   for (const std::uint64_t seed : {1, 2, 3}) {
     const Dense some = (check::gaussian(600, 600, static_cast<int>(seed)).array() > 0).cast<double>();
-    const auto expected = lowrank::matrix_rank(on_device<float>(some));
+    const auto expected = lowrank::matrix_rank(check::matrix_of<float>(some));
     for (const lowrank::RankMethod method : {lowrank::RankMethod::automatic, lowrank::RankMethod::qr}) {
-      const auto result = lowrank::matrix_rank(on_device<float>(some * static_cast<double>(least)), {.method = method});
+      const auto result =
+          lowrank::matrix_rank(check::matrix_of<float>(some * static_cast<double>(least)), {.method = method});
       CHECK(result.rank == expected.rank);
     }
   }

@@ -47,13 +47,6 @@ void with_and_without_bfloat16(const Work& work) {
   lowrank::bfloat16::enable(true);
 }
 
-template <class T>
-Matrix<T> matrix_of(const Dense& entries) {
-  Matrix<T> A(entries.rows(), entries.cols());
-  A.eigen() = entries.cast<T>();
-  return check::there(std::move(A));
-}
-
 /// max_i ‖A·vᵢ - σᵢ·uᵢ‖ and ‖Aᵀ·uᵢ - σᵢ·vᵢ‖.
 template <class T>
 double worst_residual(const Dense& A, const lowrank::Svd<T>& svd) {
@@ -109,7 +102,7 @@ TEST_CASE_TEMPLATE("svd rounded passes: what rounding to bfloat16 takes away is 
   for (const double size : {0.01, 1.0, 30.0}) {
     CAPTURE(size);
     const Dense structure = check::dense(check::family_matrix<double>({"", "exp:0.1"}, 500, 400)) * (size * 100);
-    const Matrix<T> A = matrix_of<T>(structure.array() + 1000);
+    const Matrix<T> A = check::matrix_of<T>(structure.array() + 1000);
     const Reference<T> reference(A);
     for (const Index rank : {1, 6})
       with_and_without_bfloat16([&] {
@@ -157,7 +150,7 @@ TEST_CASE_TEMPLATE("svd rounded passes: entries whose rounding is all one way", 
     for (Index i = 0; i < entries.rows(); ++i)
       entries(i, j) = (1 + 0x1p-9 + 0x1p-12) * std::ldexp(1.0, static_cast<int>((i / 48 + j / 41) % 3));
   const Dense noise = check::dense(check::family_matrix<double>({"", "flat"}, 480, 410));
-  const Matrix<T> A = matrix_of<T>(entries + 0.5 * noise);
+  const Matrix<T> A = check::matrix_of<T>(entries + 0.5 * noise);
   const Reference<T> reference(A);
   for (const Index rank : {2, 3, 12})
     with_and_without_bfloat16([&] {
@@ -204,7 +197,7 @@ TEST_CASE("svd rounded passes: sparse matrices too, tall, wide and square") {
     const double large = 1.2 / std::sqrt(static_cast<double>(entries.size())) * entries.norm();
     entries = (entries.array().abs() > large).select(entries, 0.0);
     const lowrank::SparseOperator<double> A(lowrank::SparseMatrix<double>(entries.sparseView()));
-    const Reference<double> reference(matrix_of<double>(entries));
+    const Reference<double> reference(check::matrix_of<double>(entries));
     for (const SvdMethod method : {SvdMethod::krylov, SvdMethod::randomized}) {
       const auto svd = lowrank::truncated_svd<double>(A, {.rank = 40}, {.method = method});
       CHECK(rounded(svd));

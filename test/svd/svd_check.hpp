@@ -63,6 +63,14 @@ Matrix<T> family_matrix(const Family& family, Index rows, Index cols, std::uint6
   return there(lowrank::generate<T>(options));
 }
 
+/// These entries, rounded, on the device under test.
+template <class T>
+Matrix<T> matrix_of(const Dense& entries) {
+  Matrix<T> A(entries.rows(), entries.cols());
+  A.eigen() = entries.cast<T>();
+  return there(std::move(A));
+}
+
 /// A matrix with all that a test compares a truncated SVD of it with.
 template <class T>
 struct Reference {
