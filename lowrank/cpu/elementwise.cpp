@@ -120,13 +120,36 @@ std::optional<Entry> HostPrimitives<T>::first_nonfinite(MatrixView<const T> X) c
   return std::nullopt;
 }
 
+namespace {
+
+/// Where the largest magnitude of n entries `stride` apart is first; 0 where none compares.
+template <Real T>
+Index first_largest(const T* x, Index n, Index stride) {
+  Index i = 0;
+  T largest = std::abs(x[0]);
+  if (stride == 1) {
+    // Without a chain through the comparisons, so that the compiler makes vectors of it.
+    constexpr Index lanes = 16;
+    T best[lanes] = {};
+    for (; i + lanes <= n; i += lanes)
+      for (Index l = 0; l < lanes; ++l) best[l] = std::abs(x[i + l]) > best[l] ? std::abs(x[i + l]) : best[l];
+    for (const T value : best) largest = std::max(largest, value);
+  }
+  for (; i < n; ++i) largest = std::max(largest, std::abs(x[i * stride]));
+  for (i = 0; i < n; ++i)
+    if (std::abs(x[i * stride]) == largest) return i;
+  return 0;
+}
+
+}  // namespace
+
 template <Real T>
 std::vector<Entry> HostPrimitives<T>::largest_in_columns(MatrixView<const T> X) const {
   std::vector<Entry> result(static_cast<std::size_t>(X.cols()));
+  const bool columns = X.order() == Order::col_major;
+#pragma omp parallel for schedule(static) if (X.size() >= parallel_from)
   for (Index j = 0; j < X.cols(); ++j) {
-    Index best = 0;
-    for (Index i = 1; i < X.rows(); ++i)
-      if (std::abs(X(i, j)) > std::abs(X(best, j))) best = i;
+    const Index best = first_largest(X.data() + (columns ? j * X.ld() : j), X.rows(), columns ? 1 : X.ld());
     result[static_cast<std::size_t>(j)] = {best, j, static_cast<double>(X(best, j))};
   }
   return result;

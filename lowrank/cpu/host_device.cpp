@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 #include <omp.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,8 @@
 #include <limits>
 #include <lowrank/core/device.hpp>
 #include <lowrank/core/error.hpp>
+#include <lowrank/core/sanitizers.hpp>
+#include <lowrank/cpu/block_cache.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
 #include <lowrank/cpu/host_training.hpp>
 #include <new>
@@ -35,6 +36,13 @@ Index system_available() {
   return sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE);
 }
 
+/// What the process holds beyond its matrices. None for the address sanitizer, which should see each end of use.
+#if defined(LOWRANK_ADDRESS_SANITIZER)
+constexpr std::size_t kept_blocks = 0;
+#else
+constexpr std::size_t kept_blocks = std::size_t{64} << 20;
+#endif
+
 class HostDevice final : public Device {
  public:
   std::string name() const override { return "cpu"; }
@@ -44,14 +52,9 @@ class HostDevice final : public Device {
     // Asking the system costs microseconds: only where the answer can matter.
     constexpr Index large = Index{32} << 20;
     if (bytes >= large && bytes > lowrank::available_memory()) refuse(bytes);
-    // Sweeps over small pages spend their time on translating addresses.
-    constexpr std::size_t huge_page = std::size_t{2} << 20;
-    const std::size_t alignment = static_cast<std::size_t>(bytes) >= huge_page ? huge_page : 64;
-    const std::size_t size = (static_cast<std::size_t>(bytes) + alignment - 1) / alignment * alignment;
-    void* memory = std::aligned_alloc(alignment, size);
+    std::shared_ptr<void> memory = blocks().allocate(static_cast<std::size_t>(bytes));
     if (memory == nullptr) refuse(bytes);
-    if (alignment == huge_page) madvise(memory, size, MADV_HUGEPAGE);
-    return {memory, std::free};
+    return memory;
   }
 
   Index available_memory() const override { return lowrank::available_memory(); }
@@ -70,6 +73,12 @@ class HostDevice final : public Device {
   const TrainingPrimitives<double>& training_f64() const override { return training_f64_; }
 
  private:
+  /// Never destroyed: matrices that live as long as the program may be given back after it.
+  static BlockCache& blocks() {
+    static auto* cache = new BlockCache(kept_blocks);
+    return *cache;
+  }
+
   static void copy_runs(const void* from, Index from_stride, void* to, Index to_stride, const Runs& runs) {
     if (runs.bytes <= 0) return;
     for (Index i = 0; i < runs.count; ++i)

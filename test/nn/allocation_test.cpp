@@ -1,9 +1,9 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <lowrank/core/sanitizers.hpp>
 
 #include "nn_check.hpp"
-#include "sanitizers.hpp"
 
 // Every allocation of the test program is counted here, those of the libraries (OpenMP's) too.
 

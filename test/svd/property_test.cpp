@@ -1,4 +1,5 @@
-#include "sanitizers.hpp"
+#include <lowrank/core/sanitizers.hpp>
+
 #include "svd_check.hpp"
 
 using check::Family;

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <lowrank/core/sanitizers.hpp>
 
 #include "run_command.hpp"
-#include "sanitizers.hpp"
 #include "skip.hpp"
 
 namespace {
