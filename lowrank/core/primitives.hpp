@@ -218,8 +218,8 @@ Matrix<double> to_double(MatrixView<const T> X);
 template <Real T>
 void fill(MatrixView<T> X, T value);
 
-/// Standard normal entries, a function of (seed, stream, first_row + i, j) alone: the same for any thread count, order
-/// and block, and to rounding for any device (see random.hpp).
+/// Standard normal entries, a function of (seed, stream, first_row + i, j) alone: the same bits for any thread count,
+/// order, block and device (see random.hpp).
 template <Real T>
 void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row = 0);
 

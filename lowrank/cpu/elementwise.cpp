@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <lowrank/core/random.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
+#include <lowrank/cpu/normals.hpp>
 #include <lowrank/cpu/panel_difference.hpp>
 #include <lowrank/cpu/sum_of_squares.hpp>
 
@@ -202,15 +202,24 @@ void HostPrimitives<T>::fill(MatrixView<T> X, T value) const {
 
 template <Real T>
 void HostPrimitives<T>::fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const {
-  const Philox random(seed, stream);
-  const Index pairs = (X.cols() + 1) / 2;
-#pragma omp parallel for schedule(static) if (X.size() >= parallel_from / 16)
-  for (Index i = 0; i < X.rows(); ++i)
+  // By blocks of rows, in memory of their own where the pairs do not lie side by side in columns.
+  constexpr Index most_rows = 256;
+  const Index pairs = (X.cols() + 1) / 2, blocks = (X.rows() + most_rows - 1) / most_rows;
+#pragma omp parallel for collapse(2) schedule(static) if (X.size() >= parallel_from / 4)
+  for (Index block = 0; block < blocks; ++block)
     for (Index p = 0; p < pairs; ++p) {
-      const auto [first, second] =
-          random.normal_pair(static_cast<std::uint64_t>(first_row + i), static_cast<std::uint32_t>(p));
-      X(i, 2 * p) = static_cast<T>(first);
-      if (2 * p + 1 < X.cols()) X(i, 2 * p + 1) = static_cast<T>(second);
+      const Index i0 = block * most_rows, rows = std::min(most_rows, X.rows() - i0), left = X.cols() - 2 * p;
+      T first[most_rows], second[most_rows];
+      const bool in_place = X.order() == Order::col_major && left > 1;
+      T* const a = in_place ? &X(i0, 2 * p) : first;
+      T* const b = in_place ? &X(i0, 2 * p + 1) : second;
+      normal_pairs<T>(seed, stream, static_cast<std::uint64_t>(first_row + i0), static_cast<std::uint32_t>(p), rows, a,
+                      b);
+      if (in_place) continue;
+      for (Index i = 0; i < rows; ++i) {
+        X(i0 + i, 2 * p) = a[i];
+        if (left > 1) X(i0 + i, 2 * p + 1) = b[i];
+      }
     }
 }
 

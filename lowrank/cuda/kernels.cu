@@ -1,6 +1,5 @@
-#include <Random123/philox.h>
-
 #include <algorithm>
+#include <lowrank/core/random.hpp>
 #include <lowrank/cuda/kernels.hpp>
 
 namespace lowrank::cuda {
@@ -72,27 +71,18 @@ struct FindNonfinite {
   }
 };
 
-/// The words, the uniforms and the transform of core/random.hpp; for pair p of row i.
+/// As Philox::normal_pair, for pair p of row i.
 template <class T>
 struct Normals {
   Strided<T> X;
-  std::uint64_t seed, stream, first_row;
-  __device__ static double uniform(std::uint32_t high, std::uint32_t low) {
-    return static_cast<double>((static_cast<std::uint64_t>(high) << 32 | low) >> 11) * 0x1p-53;
-  }
+  Philox philox;
+  std::uint64_t first_row;
   __device__ void operator()(std::int64_t i, std::int64_t p) const {
-    const std::uint64_t row = first_row + static_cast<std::uint64_t>(i);
-    const std::uint64_t mixed = (row >> 32 & 0xffff) | (stream & 0xffff) << 16;
-    const r123::Philox4x32::ctr_type counter{{static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(p),
-                                              static_cast<std::uint32_t>(mixed),
-                                              static_cast<std::uint32_t>(stream >> 16)}};
-    const r123::Philox4x32::key_type key{{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};
-    const auto bits = r123::Philox4x32()(counter, key);
-    const double u = uniform(bits.v[0], bits.v[1]), v = uniform(bits.v[2], bits.v[3]);
-    const double radius = sqrt(-2.0 * log1p(-u)), angle = 2.0 * 3.141592653589793 * v;
+    const NormalPair pair =
+        philox.normal_pair(first_row + static_cast<std::uint64_t>(i), static_cast<std::uint32_t>(p));
     T* x = X.data + i * X.down + 2 * p * X.right;
-    *x = static_cast<T>(radius * cos(angle));
-    if (2 * p + 1 < X.cols) x[X.right] = static_cast<T>(radius * sin(angle));
+    *x = static_cast<T>(pair.first);
+    if (2 * p + 1 < X.cols) x[X.right] = static_cast<T>(pair.second);
   }
 };
 
@@ -263,7 +253,7 @@ cudaError_t largest_in_columns(Strided<const T> X, Largest* out, cudaStream_t st
 template <class T>
 cudaError_t fill_normal(Strided<T> X, std::uint64_t seed, std::uint64_t stream_number, std::uint64_t first_row,
                         cudaStream_t stream) {
-  return for_entries(X.rows, (X.cols + 1) / 2, stream, Normals<T>{X, seed, stream_number, first_row});
+  return for_entries(X.rows, (X.cols + 1) / 2, stream, Normals<T>{X, Philox(seed, stream_number), first_row});
 }
 
 #define LOWRANK_INSTANTIATE(T)                                                                                   \

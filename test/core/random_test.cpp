@@ -2,8 +2,10 @@
 #include <cstring>
 #include <lowrank/core/random.hpp>
 #include <numbers>
+#include <vector>
 
 #include "../check.hpp"
+#include "../instruction_sets.hpp"
 
 using check::Laid;
 using lowrank::Index;
@@ -58,15 +60,50 @@ TEST_CASE("Philox: seeds, streams, rows and positions all count") {
   CHECK(Philox(1, 2).word(3, 5) != word);
 }
 
-TEST_CASE_TEMPLATE("fill_normal: entries are the pairs of random.hpp", T, float, double) {
-  const auto X = normals<T>(5, 7, 42, 3, 11);
-  for (Index i = 0; i < 5; ++i)
-    for (Index j = 0; j < 7; ++j) {
-      const auto pair =
-          Philox(42, 3).normal_pair(static_cast<std::uint64_t>(11 + i), static_cast<std::uint32_t>(j / 2));
-      const double expected = j % 2 == 0 ? pair.first : pair.second;
-      CHECK(std::abs(static_cast<double>(X(i, j)) - expected) <= 2 * check::eps<T> * (1 + std::abs(expected)));
+TEST_CASE("Box and Muller's transform: within a few units of the last place of exact values") {
+  using Exact = long double;
+  const std::uint64_t top = (std::uint64_t{1} << 53) - 1;
+  std::vector<std::uint64_t> words{0, 1, 2, 3, 1000, top, top - 1, top - 2, top / 2, top / 2 + 1, top / 4, top / 4 + 1,
+                                   top / 8, top / 8 + 1, top / 8 * 3, top / 8 * 5, top / 8 * 7 + 3, top / 16 * 15,
+                                   // About where the logarithm's exponent changes: 1 - √½.
+                                   2638175768014979, 2638175768014980, 2638175768014981};
+  for (std::uint64_t i = 0; i < 400; ++i) words.push_back(Philox(5, 5).word(i) >> (11 + i % 40));
+  double worst = 0;
+  for (const std::uint64_t u : words)
+    for (const std::uint64_t v : words) {
+      const Exact radius = std::sqrt(-2 * std::log1p(-static_cast<Exact>(u) * 0x1p-53L));
+      const Exact angle = 2 * std::numbers::pi_v<Exact> * (static_cast<Exact>(v) * 0x1p-53L);
+      const auto [first, second] = lowrank::BoxMuller::of(u, v);
+      // Near the axes long double's own angle is as far from exact as double's result: so in units of the radius.
+      for (const auto& [found, exact] :
+           {std::pair{first, radius * std::cos(angle)}, std::pair{second, radius * std::sin(angle)}})
+        if (radius > 0)
+          worst = std::max(worst, static_cast<double>(std::abs(found - exact) / radius));
+        else
+          CHECK(found == 0);
     }
+  CHECK(worst <= 2.5 * check::eps<double>);
+}
+
+TEST_CASE_TEMPLATE("fill_normal: entries are the pairs of random.hpp, bit for bit, in vectors of any length", T, float,
+                   double) {
+  for_each_instruction_set([] {
+    for (const std::uint64_t seed : {std::uint64_t{42}, ~std::uint64_t{0}})
+      for (const std::uint64_t stream : {std::uint64_t{3}, std::uint64_t{0xfedcba987654}})
+        for (const Index first_row : {Index{11}, (Index{1} << 32) - 5, (Index{1} << 47) + 1})
+          for (const auto& [rows, cols] : {std::pair<Index, Index>{1, 1}, {5, 7}, {19, 2}, {300, 3}}) {
+            const auto X = normals<T>(rows, cols, seed, stream, first_row);
+            Index others = 0;
+            for (Index i = 0; i < rows; ++i)
+              for (Index j = 0; j < cols; ++j) {
+                const auto pair =
+                    Philox(seed, stream)
+                        .normal_pair(static_cast<std::uint64_t>(first_row + i), static_cast<std::uint32_t>(j / 2));
+                others += X(i, j) != static_cast<T>(j % 2 == 0 ? pair.first : pair.second);
+              }
+            CHECK(others == 0);
+          }
+  });
 }
 
 TEST_CASE_TEMPLATE("fill_normal: the same bits for any thread count, order, block and leading dimension", T, float,
