@@ -126,12 +126,18 @@ double forward_error(LayerCase<T>& there, Activation f, bool by_columns = false)
 
 struct Adam {
   double p, m, v;
+  double by_gradient;  // |dp/dg|, at most
   Adam(double p_, double m_, double v_, double g, const Optimizer& o, double t) {
     m = m_ + (g - m_) * (1 - o.beta1);
     v = o.beta2 * v_ + (1 - o.beta2) * g * g;
-    p = o.rule == UpdateRule::sgd
-            ? p_ - o.lr * g
-            : p_ - o.lr / (1 - std::pow(o.beta1, t)) * m / (std::sqrt(v / (1 - std::pow(o.beta2, t))) + o.epsilon);
+    if (o.rule == UpdateRule::sgd) {
+      p = p_ - o.lr * g;
+      by_gradient = o.lr;
+      return;
+    }
+    const double step = o.lr / (1 - std::pow(o.beta1, t)) / (std::sqrt(v / (1 - std::pow(o.beta2, t))) + o.epsilon);
+    p = p_ - step * m;
+    by_gradient = step * (1 - o.beta1 + (v > 0 ? std::abs(m * g) * (1 - o.beta2) / v : 0));
   }
 };
 
@@ -179,10 +185,15 @@ double backward_error(LayerCase<T>& there, const Optimizer& optimizer, bool trai
     const Adam bias(b(0, o), mb(0, o), vb(0, o), gb, optimizer, 5);
     worst = std::max(worst, std::abs((trained ? bias.p : b(0, o)) - c.b(0, o)));
     for (Index j = 0; j < c.in; ++j) {
-      double g = 0;
-      for (Index i = 0; i < c.batch; ++i) g += static_cast<double>(c.dY(i, o)) * c.X(i, j);
+      double g = 0, size = 0;
+      for (Index i = 0; i < c.batch; ++i) {
+        const double term = static_cast<double>(c.dY(i, o)) * c.X(i, j);
+        g += term;
+        size += std::abs(term);
+      }
       const Adam weight(W(o, j), m(o, j), v(o, j), g, optimizer, 5);
-      worst = std::max(worst, std::abs((trained ? weight.p : W(o, j)) - c.W(o, j)));
+      const double reach = 1 + weight.by_gradient * size;
+      worst = std::max(worst, std::abs((trained ? weight.p : W(o, j)) - c.W(o, j)) / reach);
       if (!trained || optimizer.rule == UpdateRule::sgd) continue;
       worst = std::max(worst, std::abs(weight.m - c.mW(o, j)) / count);
       worst = std::max(worst, std::abs(weight.v - c.vW(o, j)) / (count * count));
