@@ -1,3 +1,5 @@
+#include <hwy/cache_control.h>
+
 #include <lowrank/cpu/sum_of_squares.hpp>
 
 #undef HWY_TARGET_INCLUDE
@@ -16,22 +18,30 @@ using D = hn::ScalableTag<double>;
 HWY_INLINE hn::Vec<D> Widened(D d, const double* x) { return hn::LoadU(d, x); }
 HWY_INLINE hn::Vec<D> Widened(D d, const float* x) { return hn::PromoteTo(d, hn::LoadU(hn::Rebind<float, D>(), x)); }
 
+/// In four streams, each asked for ahead: one alone leaves a third of the memory's speed unused.
 template <class T>
 HWY_INLINE double SumOfSquares(const T* HWY_RESTRICT x, Index n) {
   const D d;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const Index lanes = static_cast<Index>(hn::Lanes(d)), step = 2 * lanes, quarter = n / 4 / step * step;
+  constexpr Index ahead = 1024 / sizeof(T);
   auto s0 = hn::Zero(d), s1 = hn::Zero(d), s2 = hn::Zero(d), s3 = hn::Zero(d);
-  Index i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    const auto x0 = Widened(d, x + i), x1 = Widened(d, x + i + lanes);
-    const auto x2 = Widened(d, x + i + 2 * lanes), x3 = Widened(d, x + i + 3 * lanes);
-    s0 = hn::MulAdd(x0, x0, s0);
-    s1 = hn::MulAdd(x1, x1, s1);
-    s2 = hn::MulAdd(x2, x2, s2);
-    s3 = hn::MulAdd(x3, x3, s3);
+  auto t0 = hn::Zero(d), t1 = hn::Zero(d), t2 = hn::Zero(d), t3 = hn::Zero(d);
+  const T *x1 = x + quarter, *x2 = x1 + quarter, *x3 = x2 + quarter;
+  const auto add = [&](const T* y, hn::Vec<D>& s, hn::Vec<D>& t) HWY_ATTR {
+    hwy::Prefetch(y + ahead);
+    const auto first = Widened(d, y), second = Widened(d, y + lanes);
+    s = hn::MulAdd(first, first, s);
+    t = hn::MulAdd(second, second, t);
+  };
+  for (Index i = 0; i < quarter; i += step) {
+    add(x + i, s0, t0);
+    add(x1 + i, s1, t1);
+    add(x2 + i, s2, t2);
+    add(x3 + i, s3, t3);
   }
-  double total = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
-  for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  const auto s = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), t = hn::Add(hn::Add(t0, t1), hn::Add(t2, t3));
+  double total = hn::GetLane(hn::SumOfLanes(d, hn::Add(s, t)));
+  for (Index i = 4 * quarter; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   return total;
 }
 
