@@ -50,6 +50,11 @@ Dataset::Dataset(const IdxImages& images, const std::vector<std::uint8_t>& label
     : classes_(classes) {
   if (images.count != static_cast<Index>(labels.size()))
     throw std::invalid_argument(fmt::format("Dataset: {} images and {} labels", images.count, labels.size()));
+  if (images.rows < 0 || images.cols < 0 ||
+      static_cast<Index>(images.pixels.size()) !=
+          checked_product(images.count, checked_product(images.rows, images.cols)))
+    throw std::invalid_argument(fmt::format("Dataset: {} pixels for {} images of {}x{}", images.pixels.size(),
+                                            images.count, images.rows, images.cols));
   if (classes < 1 || images.count > std::numeric_limits<std::int32_t>::max())
     throw std::invalid_argument(fmt::format("Dataset: {} classes, {} images", classes, images.count));
   for (std::size_t i = 0; i < labels.size(); ++i)

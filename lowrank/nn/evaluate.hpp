@@ -20,7 +20,7 @@ struct Evaluation {
 };
 
 /// Classifies all samples, with an adapter or (nullptr) without. Throws std::invalid_argument when the images' size or
-/// the number of classes does not fit the network.
+/// the number of classes does not fit the network, Error when the adapter's layers or shapes do not.
 template <Real T>
 Evaluation evaluate(const Mlp<T>& mlp, const Dataset& data, const LoraAdapter<T>* adapter = nullptr,
                     const ProgressCallback& progress = {});

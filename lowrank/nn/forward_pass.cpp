@@ -7,7 +7,14 @@ namespace lowrank {
 template <Real T>
 ForwardPass<T>::ForwardPass(const Mlp<T>& mlp, const LoraAdapter<T>* adapter, Index most)
     : mlp_(&mlp), adapter_(adapter) {
-  for (const Index size : mlp.sizes()) values_.push_back(padded_rows<T>(most, size, mlp.device()));
+  const std::vector<Index> sizes = mlp.sizes();
+  for (Index l = 0; l < mlp.depth(); ++l) {
+    const Linear<T>& layer = mlp.layers()[static_cast<std::size_t>(l)];
+    if (layer.in() != sizes[static_cast<std::size_t>(l)] || layer.bias.size() != layer.out())
+      throw std::invalid_argument("the layer " + layer.name + " does not fit the one before it, or its own bias");
+  }
+  if (adapter != nullptr) adapter->check_shapes(mlp);
+  for (const Index size : sizes) values_.push_back(padded_rows<T>(most, size, mlp.device()));
   for (Index l = 0; l < mlp.depth(); ++l) {
     const LoraLayer<T>* side = adapter == nullptr ? nullptr : adapter->of_layer(l);
     sides_.push_back(

@@ -137,6 +137,8 @@ LoraAdapter<T>::LoraAdapter(std::vector<LoraLayer<T>> layers, Index rank, double
     if (layer.A.rows() != layer.B.cols() || layer.trained < 0 || layer.trained > layer.directions())
       throw std::invalid_argument(fmt::format("LoRA: {} has A of {} rows, B of {} columns, {} of them trained",
                                               layer.name, layer.A.rows(), layer.B.cols(), layer.trained));
+    if (std::count_if(layers_.begin(), layers_.end(), [&](const auto& each) { return each.layer == layer.layer; }) > 1)
+      throw std::invalid_argument(fmt::format("LoRA: {} is there twice", layer.name));
     if (layer.A.order() != Order::row_major || layer.B.order() != Order::col_major)
       throw std::invalid_argument(fmt::format("LoRA: A of {} must be row-major and B column-major", layer.name));
   }
@@ -167,8 +169,8 @@ Index LoraAdapter<T>::trainable_parameters() const {
 }
 
 template <Real T>
-static void check_shapes(const LoraAdapter<T>& adapter, const Mlp<T>& base) {
-  for (const LoraLayer<T>& layer : adapter.layers()) {
+void LoraAdapter<T>::check_shapes(const Mlp<T>& base) const {
+  for (const LoraLayer<T>& layer : layers_) {
     if (layer.layer < 0 || layer.layer >= base.depth() ||
         base.layers()[static_cast<std::size_t>(layer.layer)].name != layer.name)
       throw Error(
@@ -182,7 +184,7 @@ static void check_shapes(const LoraAdapter<T>& adapter, const Mlp<T>& base) {
 
 template <Real T>
 void LoraAdapter<T>::check_base(const Mlp<T>& base) const {
-  check_shapes(*this, base);
+  check_shapes(base);
   if (base_digest_.empty()) return;
   if (const std::string digest = base.digest(); digest != base_digest_)
     throw Error(
@@ -205,7 +207,7 @@ void merge(Mlp<T>& mlp, const LoraAdapter<T>& adapter) {
 
 template <Real T>
 void unmerge(Mlp<T>& mlp, const LoraAdapter<T>& adapter) {
-  check_shapes(adapter, mlp);
+  adapter.check_shapes(mlp);
   add_branches(mlp, adapter, -1);
 }
 

@@ -50,7 +50,7 @@ template <Real T>
 class LoraAdapter {
  public:
   /// Draws A of each adapted layer in the layers' order. Throws std::invalid_argument: rank below 1 or above a layer's
-  /// smaller side, alpha not finite or 0, a layer that the base does not have or that is named twice.
+  /// smaller side, alpha not finite or not positive, a layer that the base does not have or that is named twice.
   LoraAdapter(const Mlp<T>& base, const LoraOptions& options, RandomSource& random);
   /// From parts, as a reader has them. Throws std::invalid_argument when the layers do not fit each other.
   LoraAdapter(std::vector<LoraLayer<T>> layers, Index rank, double alpha, LoraScaling scaling, LoraInit init,
@@ -76,6 +76,8 @@ class LoraAdapter {
   /// Throws Error when the adapter is for another base: a layer that is missing or has another shape (both are named),
   /// or other weights.
   void check_base(const Mlp<T>& base) const;
+  /// Looks at layers and shapes only.
+  void check_shapes(const Mlp<T>& base) const;
 
  private:
   std::vector<LoraLayer<T>> layers_;
@@ -115,7 +117,8 @@ class AdaptedMlp {
   std::shared_ptr<const LoraAdapter<T>> active_;
 };
 
-/// The logits [n, outputs] of inputs X [n, inputs] with an adapter; nullptr: the base's, to the bit.
+/// The logits [n, outputs] of inputs X [n, inputs] with an adapter; nullptr: the base's, to the bit. Throws Error when
+/// the adapter's layers or shapes are not the network's.
 template <Real T>
 Matrix<T> logits(const Mlp<T>& base, const LoraAdapter<T>* adapter, MatrixView<const T> X);
 template <Real T>

@@ -77,4 +77,10 @@ TEST_CASE("bad data folders are refused by name") {
   CHECK(has(message<Error>([&] { Dataset::load(folder.path.string(), DataSplit::train, 2); }), "there are 2 classes"));
   CHECK_THROWS_AS(Dataset(images(5, 2, 2), labels(4, 2), 2), std::invalid_argument);
   CHECK_THROWS_AS(Dataset(images(5, 2, 2), labels(5, 4), 2), std::invalid_argument);
+  IdxImages short_of_pixels = images(5, 2, 2);
+  short_of_pixels.pixels.pop_back();
+  CHECK_THROWS_AS(Dataset(short_of_pixels, labels(5, 2), 2), std::invalid_argument);
+  IdxImages negative = images(5, 2, 2);
+  negative.rows = negative.cols = -2;
+  CHECK_THROWS_AS(Dataset(negative, labels(5, 2), 2), std::invalid_argument);
 }

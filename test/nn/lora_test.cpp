@@ -138,6 +138,18 @@ TEST_CASE("an adapter for another base or shape is refused, and impossible wishe
   CHECK(has(message<Error>([&] { adapter.check_base(other_shape); }), "40 x 25, the network's is 41 x 25"));
   CHECK(has(message<Error>([&] { adapter.check_base(shallow); }), "linear"));
   CHECK_THROWS_AS(train_adapter(same_shape, adapter, dataset(), random, {}), Error);
+  for (const Mlp<float>* other : {&other_shape, &shallow}) {
+    CHECK_THROWS_AS(evaluate<float>(*other, dataset(), &adapter), Error);
+    CHECK_THROWS_AS(logits<float>(*other, &adapter, Matrix<float>(3, 25, Order::row_major, check::device())), Error);
+  }
+  Mlp<float> unfit = same_shape.clone();
+  unfit.layers()[1].weight = Matrix<float>(30, 60, Order::row_major, check::device());
+  CHECK_THROWS_AS(logits<float>(unfit, Matrix<float>(3, 25, Order::row_major, check::device())), std::invalid_argument);
+  std::vector<LoraLayer<float>> twice;
+  for (int i = 0; i < 2; ++i)
+    twice.push_back({0, "linear1", Matrix<float>(2, 25, Order::row_major), Matrix<float>(40, 2), 2, 1.0});
+  CHECK_THROWS_AS((LoraAdapter<float>(std::move(twice), 2, 1, LoraScaling::standard, LoraInit::gaussian, "")),
+                  std::invalid_argument);
   Mlp<float> wrong = same_shape.clone();
   CHECK_THROWS_AS(merge(wrong, adapter), Error);
   CHECK(wrong.digest() == same_shape.digest());
