@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <lowrank/op/compose.hpp>
+#include <stdexcept>
 
 namespace lowrank {
 
@@ -25,14 +27,67 @@ void ProductOperator<T>::multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y
   lowrank::multiply<T>(T(1), R_.transposed(), inner, T(0), Y);
 }
 
+namespace {
+
+/// The triangle of a QR factorization of X, in double and on the host; X itself where that is no taller than wide.
+template <Real T>
+Matrix<double> triangle(MatrixView<const T> X) {
+  if (X.rows() <= X.cols()) return to_double<T>(X);
+  if constexpr (std::is_same_v<T, double>) {
+    Matrix<double> work(X.rows(), X.cols(), X.device());
+    copy<double>(X, work);
+    return householder_qr<double>(work);
+  } else {
+    Matrix<double> work = to_double<T>(X);
+    return householder_qr<double>(work);
+  }
+}
+
+/// ‖L·R‖_F of finite factors from the triangles of both: Gram matrices would lose what cancels, or leave the range.
+template <Real T>
+double product_norm(MatrixView<const T> L, MatrixView<const T> R) {
+  if (L.empty() || R.empty()) return 0;
+  Matrix<double> left = triangle<T>(L), right = triangle<T>(R.transposed());
+  int exponents = 0;
+  for (Matrix<double>* each : {&left, &right}) {
+    const double norm = lowrank::frobenius_norm<double>(*each);
+    if (norm == 0) return 0;
+    const int exponent = std::isfinite(norm) ? std::ilogb(norm) : std::numeric_limits<double>::max_exponent;
+    exponents += exponent;
+    for (Index j = 0; j < each->cols(); ++j)
+      for (Index i = 0; i < each->rows(); ++i) (*each)(i, j) = std::ldexp((*each)(i, j), -exponent);
+  }
+  return std::ldexp(lowrank::frobenius_norm<double>(product<double>(left, right.view().transposed())), exponents);
+}
+
+template <Real T>
+void require_finite(const char* factor, MatrixView<const T> X) {
+  if (std::isfinite(lowrank::frobenius_norm<T>(X))) return;
+  if (const auto place = first_nonfinite<T>(X))
+    throw std::invalid_argument(fmt::format("the factor {} of a product has {} at row {}, column {} (counted from 0)",
+                                            factor, std::isnan(place->value) ? "NaN" : "Inf", place->row, place->col));
+}
+
+}  // namespace
+
 template <Real T>
 std::optional<double> ProductOperator<T>::frobenius_norm() const {
-  // ‖L·R‖² = tr(Rᵀ·LᵀL·R) = <LᵀL, R·Rᵀ>.
-  const Matrix<double> left = gram<T>(L_), right = gram<T>(R_.transposed());
-  double sum = 0;
-  for (Index j = 0; j < left.cols(); ++j)
-    for (Index i = 0; i < left.rows(); ++i) sum += left(i, j) * right(i, j);
-  return std::sqrt(std::max(0.0, sum));
+  require_finite<T>("L", L_);
+  require_finite<T>("R", R_);
+  return product_norm<T>(L_, R_);
+}
+
+template <Real T>
+std::optional<double> ProductOperator<T>::residual_norm(MatrixView<const T> L, MatrixView<const T> R) const {
+  // [L_, -L]·[R_; R].
+  const Index r = L_.cols(), k = L.cols();
+  Matrix<T> left(rows(), r + k, device()), right(r + k, cols(), device());
+  copy<T>(L_, left.left_cols(r));
+  fill<T>(left.view().middle_cols(r, k), T(0));
+  add<T>(T(-1), L, left.view().middle_cols(r, k));
+  copy<T>(R_, right.view().middle_rows(0, r));
+  copy<T>(R, right.view().middle_rows(r, k));
+  return product_norm<T>(left, right);
 }
 
 template <Real T>
@@ -107,6 +162,7 @@ std::optional<double> ScaledOperator<T>::residual_norm(MatrixView<const T> L, Ma
     }
     return norm;
   }
+  if (factor_ == 0) return ProductOperator<T>(L, R).frobenius_norm();
   // cA - L·R = c·(A - (L/c)·R), with a power of two for c.
   const auto norm = A_.residual_norm(scaled_copy(L, 1 / factor_), R);
   return norm ? std::optional(*norm * std::abs(factor_)) : std::nullopt;

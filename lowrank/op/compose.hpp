@@ -16,8 +16,9 @@ class ProductOperator final : public LinearOperator<T> {
   Index cols() const override { return R_.cols(); }
   void multiply(MatrixView<const T> X, MatrixView<T> Y) const override;
   void multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const override;
-  /// From the two r×r Gram matrices: (m+n)·r² flops.
+  /// From QR factorizations of both: 4·(m+n)·r² flops.
   std::optional<double> frobenius_norm() const override;
+  std::optional<double> residual_norm(MatrixView<const T> L, MatrixView<const T> R) const override;
   Matrix<T> to_dense() const override;
   Device& device() const override { return L_.device(); }
   std::string kind() const override { return "product"; }

@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <cmath>
-#include <lowrank/core/primitives.hpp>
+#include <lowrank/op/linear_operator.hpp>
 #include <stdexcept>
 
 namespace lowrank {
@@ -22,6 +22,14 @@ double finite_norm(MatrixView<const T> X, Index first_row = 0, Index first_col =
   if (const auto place = first_nonfinite<T>(X))
     refuse_nonfinite(place->value, first_row + place->row, first_col + place->col);
   throw std::invalid_argument("the Frobenius norm of the matrix is beyond the range of double");
+}
+
+/// A.to_dense(); throws std::invalid_argument naming the first NaN or Inf.
+template <Real T>
+Matrix<T> finite_dense(const LinearOperator<T>& A) {
+  Matrix<T> dense = A.to_dense();
+  finite_norm<T>(dense);
+  return dense;
 }
 
 }  // namespace lowrank

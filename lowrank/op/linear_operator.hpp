@@ -10,7 +10,8 @@
 namespace lowrank {
 
 /// A matrix known by its products with thin panels. The four pure functions are enough for every
-/// algorithm here; the others have defaults that an operator replaces where it knows better.
+/// algorithm here; the others have defaults that an operator replaces where it knows better. Threads may share an
+/// operator of this library; those of your own must allow it only where you do that.
 ///
 ///   struct Laplacian final : lowrank::LinearOperator<double> {
 ///     lowrank::Index rows() const override { return n; }
@@ -52,7 +53,7 @@ class LinearOperator {
 
   /// The entries, if they lie in the device's memory as a dense matrix.
   virtual std::optional<MatrixView<const T>> entries() const { return std::nullopt; }
-  /// A as a dense matrix in memory. The default multiplies by the identity, block by block.
+  /// A as a dense matrix in memory, in either order. The default multiplies by the identity, block by block.
   virtual Matrix<T> to_dense() const;
 
   /// The same matrix, its entries rounded on their way into products with panels in float (see multiply_rounded), if

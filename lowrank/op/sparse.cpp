@@ -3,6 +3,7 @@
 #include <lowrank/core/sparse_multiply.hpp>
 #include <lowrank/op/entries.hpp>
 #include <lowrank/op/sparse.hpp>
+#include <mutex>
 
 namespace lowrank {
 namespace {
@@ -40,7 +41,7 @@ class SparseOperator<T>::Entries {
   template <Real P>
   void multiply(MatrixView<const P> X, MatrixView<P> Y) const {
     const bool wide = A_->cols() / 2 >= A_->rows();
-    if (wide && adjoint_ && few_threads<P>(X.cols()))
+    if (wide && few_threads<P>(X.cols()) && has_adjoint())
       sparse_multiply_transposed<P>(by_cols(), X, Y);
     else
       sparse_multiply<P>(by_rows(), X, Y);
@@ -64,8 +65,13 @@ class SparseOperator<T>::Entries {
   }
 
   CompressedRows<T> by_rows() const { return rows_of(*A_, sorted_); }
+  bool has_adjoint() const {
+    const std::lock_guard lock(mutex_);
+    return adjoint_ != nullptr;
+  }
   CompressedRows<T> by_cols() const {
-    if (!adjoint_) adjoint_ = std::make_shared<const SparseMatrix<T>>(A_->transpose());
+    const std::lock_guard lock(mutex_);
+    if (!adjoint_) adjoint_ = std::make_unique<const SparseMatrix<T>>(A_->transpose());
     return rows_of(*adjoint_, true);
   }
   static CompressedRows<T> rows_of(const SparseMatrix<T>& A, bool sorted) {
@@ -74,7 +80,8 @@ class SparseOperator<T>::Entries {
 
   std::shared_ptr<const SparseMatrix<T>> A_;
   bool sorted_;
-  mutable std::shared_ptr<const SparseMatrix<T>> adjoint_;
+  mutable std::mutex mutex_;  // Several threads may use an operator, and its copies share this.
+  mutable std::unique_ptr<const SparseMatrix<T>> adjoint_;
 };
 
 namespace {

@@ -1,4 +1,5 @@
 #include <lowrank/op/sparse.hpp>
+#include <thread>
 
 #include "operator_check.hpp"
 
@@ -91,5 +92,27 @@ TEST_CASE("sparse operator: rounded to float, products with panels in float; out
     check::operator_refuses_wrong_panels<float>(*in_float);
     CHECK(SparseOperator<double>(A).rounded(lowrank::Rounding::to_bfloat16) == nullptr);
     CHECK(SparseOperator<float>(A.cast<float>()).rounded(lowrank::Rounding::to_float) == nullptr);
+  }
+}
+
+TEST_CASE("sparse operator: several threads share one, from its first product on") {
+  lowrank::SparseMatrix<double> S(90, 80);
+  for (Index i = 0; i < 90; ++i) S.insert(i, (7 * i) % 80) = static_cast<double>(1 + i);
+  S.makeCompressed();
+  const lowrank::Matrix<double> X =
+      lowrank::Matrix<double>::copy_of(check::Laid<double>(check::gaussian(90, 4, 1), lowrank::Order::col_major));
+  const Dense exact = Dense(S).transpose() * check::dense(X);
+  for (int round = 0; round < 50; ++round) {
+    const SparseOperator<double> op(S);
+    std::vector<double> errors(4, 1.0);
+    std::vector<std::thread> threads;
+    for (double& error : errors)
+      threads.emplace_back([&] {
+        lowrank::Matrix<double> Y(80, 4);
+        op.multiply_adjoint(X, Y);
+        error = (check::dense(Y) - exact).norm();
+      });
+    for (std::thread& thread : threads) thread.join();
+    for (const double error : errors) CHECK(error <= 1e-12 * exact.norm());
   }
 }
