@@ -104,7 +104,8 @@ struct DeviceInfo {
 /// The CPU, then the GPUs; where no GPU can be used, one line of the list says why.
 std::vector<DeviceInfo> list_devices();
 
-/// How many threads the host device uses. `count` < 1 means every core the process may run on.
+/// How many threads the host device uses for work that the calling thread begins; OpenBLAS takes the number that was
+/// set last, by whichever thread. `count` < 1 means every core the process may run on.
 void set_threads(int count);
 int threads();
 

@@ -96,7 +96,7 @@ class Primitives {
   virtual void fill_normal(MatrixView<T> X, std::uint64_t seed, std::uint64_t stream, Index first_row) const = 0;
 };
 
-/// C ← alpha·A·B + beta·C. With beta = 0 the old C is not read. 2·m·n·k flops.
+/// C ← alpha·A·B + beta·C. With beta = 0 the old C is not read. C must share no memory with A or B. 2·m·n·k flops.
 template <Real T>
 void multiply(T alpha, MatrixView<const T> A, MatrixView<const T> B, T beta, MatrixView<T> C);
 
@@ -170,7 +170,8 @@ void lu_solve(const LuFactors& lu, Transpose transpose, MatrixView<T> X);
 template <Real T>
 ThinSvd<T> thin_svd(MatrixView<const T> A, Vectors vectors = Vectors::thin, SvdDriver first = SvdDriver::gesdd);
 
-/// The eigenvalues of a symmetric matrix on the host, by LAPACK's syevd, or nothing where that does not converge.
+/// The eigenvalues of a symmetric matrix on the host (its lower triangle is read), by LAPACK's syevd, or nothing where
+/// that does not converge.
 /// Each is good to about n·eps times the largest. Entries must be finite. About 4/3·n³ flops without vectors, 9·n³
 /// with.
 std::optional<SymmetricEigen> symmetric_eigen(MatrixView<const double> G, Vectors vectors);

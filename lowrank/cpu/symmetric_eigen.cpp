@@ -1,11 +1,15 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <lowrank/core/primitives.hpp>
 #include <lowrank/cpu/blas.hpp>
+#include <stdexcept>
 
 namespace lowrank {
 
 std::optional<SymmetricEigen> symmetric_eigen(MatrixView<const double> G, Vectors vectors) {
   const Index n = G.rows();
+  if (G.cols() != n) throw std::invalid_argument(fmt::format("symmetric_eigen: a matrix of {}x{}", n, G.cols()));
   const bool want = vectors == Vectors::thin;
   Matrix<double> work = Matrix<double>::copy_of(G);
   std::vector<double> values(static_cast<std::size_t>(n));

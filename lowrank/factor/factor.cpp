@@ -128,6 +128,9 @@ Verification<T> verify_factors(const LinearOperator<T>& W, MatrixView<const T> B
   require_shape("A", A_given.rows(), A_given.cols(), B_given.cols(), n);
   if (options.bias) require_shape("the bias", options.bias->rows(), options.bias->cols(), m, 1);
   if (options.input) require_shape("the input", options.input->rows(), options.input->cols(), n, options.input->cols());
+  if (const Index k = options.input ? options.input->cols() : options.inputs; k < 1)
+    throw std::invalid_argument(fmt::format("verify_factors: {} inputs tell nothing", k));
+  if (std::isnan(options.rtol)) throw std::invalid_argument("verify_factors: the tolerance is NaN");
   Matrix<T> B_kept, A_kept;
   const MatrixView<const T> B = on<T>(W.device(), B_given, B_kept), A = on<T>(W.device(), A_given, A_kept);
   const Matrix<T> x = given_or_normal(options.input, n, options.inputs, options.seed, 0, W.device());

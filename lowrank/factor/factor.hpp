@@ -9,7 +9,8 @@ namespace lowrank {
 /// Where the singular values go: B = U·S, A = Vᵀ, or B = U·√S, A = √S·Vᵀ.
 enum class Split { us, sqrt };
 
-/// W ≈ B·A with B m×r and A r×n (row-major views of them are what a file or a layer wants).
+/// W ≈ B·A with B m×r and A r×n, both row-major: as a file or a layer wants them (B.view().eigen_row_major() looks at
+/// them).
 template <Real T>
 struct Factors {
   Matrix<T> B;
@@ -56,8 +57,8 @@ struct Verification {
   double seconds = 0;
 };
 
-/// Whether W·x + b equals B·(A·x) + b on the inputs. Throws std::invalid_argument when shapes do not fit, or an entry
-/// of any argument is NaN or Inf.
+/// Whether W·x + b equals B·(A·x) + b on the inputs. Throws std::invalid_argument when shapes do not fit, there are no
+/// inputs, rtol is NaN, or an entry of any argument is NaN or Inf.
 template <Real T>
 Verification<T> verify_factors(const LinearOperator<T>& W, MatrixView<const T> B, MatrixView<const T> A,
                                const VerifyOptions<T>& options = {});

@@ -23,12 +23,14 @@ struct Residual {
   Matrix<T> apply(MatrixView<const T> X) const {
     Matrix<T> Y(A.rows(), X.cols(), A.device());
     A.multiply(X, Y);
+    require_finite<T>(Y);
     subtract(X, Y);
     return Y;
   }
   Matrix<T> apply_adjoint(MatrixView<const T> X) const {
     Matrix<T> Y(A.cols(), X.cols(), A.device());
     A.multiply_adjoint(X, Y);
+    require_finite<T>(Y);
     const Matrix<T> inner = product<T>(US.view().transposed(), X);
     multiply<T>(T(-1), V, inner, T(1), Y);
     return Y;
@@ -104,17 +106,33 @@ std::vector<double> ritz_values(MatrixView<const T> Z, MatrixView<const T> EZ) {
 struct Probed {
   double bound;                ///< ‖E‖₂ is no larger, but for the probability of failure
   std::vector<double> values;  ///< lower bounds of its leading singular values; none without a power step
+  double adjoint_defect = 0;   ///< see Certificate
 };
 
-/// From E·Ω: the bound for (E·Eᵀ)^power·E, in logarithms.
+/// Of ωⱼ, yⱼ = E·ωⱼ / norms[j] with norms[j] = ‖E·ωⱼ‖, and zⱼ = Eᵀ·yⱼ: <ωⱼ, zⱼ> is norms[j]. `rounding` is what a
+/// product of a vector of norm 1 is good to.
 template <Real T>
-Probed probe(const Residual<T>& E, Matrix<T> EOmega, Index power, double failure) {
+double adjoint_defect(MatrixView<const T> Omega, const std::vector<double>& norms, MatrixView<const T> Z,
+                      double rounding) {
+  const std::vector<double> products = overlaps<T>(Omega, Z), lengths = column_norms<T>(Omega);
+  double worst = 0;
+  for (std::size_t j = 0; j < norms.size(); ++j)
+    if (norms[j] > 0) worst = std::max(worst, (std::abs(products[j] - norms[j]) - rounding * lengths[j]) / norms[j]);
+  return worst;
+}
+
+/// From Ω and E·Ω: the bound for (E·Eᵀ)^power·E, in logarithms.
+template <Real T>
+Probed probe(const Residual<T>& E, MatrixView<const T> Omega, Matrix<T> EOmega, Index power, double failure,
+             double rounding) {
   const std::size_t probes = static_cast<std::size_t>(EOmega.cols());
   Probed result;
   std::vector<double> logs(probes, 0.0);
+  const std::vector<double> norms = column_norms<T>(EOmega);
   normalize<T>(EOmega, logs);
   for (Index step = 0; step < power; ++step) {
     Matrix<T> Z = E.apply_adjoint(EOmega);
+    if (step == 0) result.adjoint_defect = adjoint_defect<T>(Omega, norms, Z, rounding);
     normalize<T>(Z, logs);
     EOmega = E.apply(Z);
     if (step + 1 == power) result.values = ritz_values<T>(Z, EOmega);
@@ -149,7 +167,7 @@ double exchange_gain(const std::vector<double>& kept, const std::vector<double>&
 
 template <Real T>
 Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std::vector<T>& S, MatrixView<const T> V,
-                    std::optional<double> norm, std::optional<double> next, const CertificateOptions& options,
+                    std::optional<double> norm, std::optional<ExactTail> tail, const CertificateOptions& options,
                     const ResidualBlock<T>& residual, const LinearOperator<float>* rounded) {
   constexpr double eps = std::numeric_limits<T>::epsilon();
   const Index k = U.cols(), probes = std::max<Index>(1, options.probes);
@@ -173,6 +191,7 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   fill_normal<T>(panel.view().middle_cols(width, probes), options.seed, 0);
   Matrix<T> image(A.rows(), width + probes, A.device());
   A.multiply(panel, image);
+  require_finite<T>(image);
   c.passes = in_float ? 2 : 1;
   Residual<T> E{A, Matrix<T>::copy_of(U), V};
   scale_columns<T>(E.US, sigma);
@@ -192,7 +211,7 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   }
 
   // An exact SVD makes neither side's zero.
-  if (next && k > 0) {
+  if (tail && k > 0) {
     Matrix<T> D(A.cols(), k, A.device()), VS = Matrix<T>::copy_of(V);
     A.multiply_adjoint(U, D);
     c.passes += 1;
@@ -205,12 +224,14 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
   // 3. E·Ω, its size an estimate of ‖E‖_F, and the probed bound.
   Matrix<T> EOmega = Matrix<T>::copy_of(image.view().middle_cols(width, probes));
   const double image_norm = frobenius_norm<T>(EOmega) / std::sqrt(static_cast<double>(probes));
-  E.subtract(panel.view().middle_cols(width, probes), EOmega);
+  const MatrixView<const T> Omega = panel.view().middle_cols(width, probes);
+  E.subtract(Omega, EOmega);
   const double estimate = frobenius_norm<T>(EOmega) / std::sqrt(static_cast<double>(probes));
   const Index power = options.power >= 0 ? options.power : A.single_sweep_normal() ? 0 : 1;
   c.passes += 2 * power;
-  const double rounding = 8 * eps * std::max(sigma_max, next.value_or(0.0));
-  const Probed probed = probe<T>(E, std::move(EOmega), power, options.failure);
+  const double rounding = 8 * eps * std::max(sigma_max, tail ? tail->next : 0.0);
+  const Probed probed = probe<T>(E, Omega, std::move(EOmega), power, options.failure, 64 * eps * image_norm);
+  c.adjoint_defect = probed.adjoint_defect;
   c.error_bound = probed.bound + rounding;
   c.error_bound_probability = 1 - options.failure;
   c.error_bound_method = "probes";
@@ -239,6 +260,9 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
     error = *measured;
     c.relative_error_method = "residual";
     c.passes += 1;
+  } else if (tail) {
+    error = tail->norm + static_cast<double>(std::max(A.rows(), A.cols())) * eps * std::max(sigma_max, tail->next);
+    c.relative_error_method = "singular values";
   } else {
     error = std::sqrt(std::max(square, 0.0) + 2 * noise);
     c.relative_error_method = "norms, bounded by rounding";
@@ -251,8 +275,9 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
     c.error_bound_method = "frobenius";
   }
   // 5. After an exact SVD the error is σ_{k+1}, up to LAPACK's backward error.
-  if (next) {
-    const double bound = *next + static_cast<double>(std::max(A.rows(), A.cols())) * eps * std::max(sigma_max, *next);
+  if (tail) {
+    const double next = tail->next;
+    const double bound = next + static_cast<double>(std::max(A.rows(), A.cols())) * eps * std::max(sigma_max, next);
     if (bound < c.error_bound) {
       c.error_bound = bound;
       c.error_bound_probability = 1;
@@ -263,10 +288,10 @@ Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std
 }
 
 template Certificate certify(const LinearOperator<float>&, MatrixView<const float>, const std::vector<float>&,
-                             MatrixView<const float>, std::optional<double>, std::optional<double>,
+                             MatrixView<const float>, std::optional<double>, std::optional<ExactTail>,
                              const CertificateOptions&, const ResidualBlock<float>&, const LinearOperator<float>*);
 template Certificate certify(const LinearOperator<double>&, MatrixView<const double>, const std::vector<double>&,
-                             MatrixView<const double>, std::optional<double>, std::optional<double>,
+                             MatrixView<const double>, std::optional<double>, std::optional<ExactTail>,
                              const CertificateOptions&, const ResidualBlock<double>&, const LinearOperator<float>*);
 
 }  // namespace lowrank

@@ -23,7 +23,8 @@ struct Certificate {
   /// ‖E‖_F / ‖A‖_F (0 for A = 0), never too small by more than rounding.
   double relative_error = 0;
   /// How it was had: "residual" (E was formed block by block), "norms" (‖A‖² - ‖S‖²), "norms, bounded by rounding" (the
-  /// same where it cancels and E cannot be formed: an upper bound), "probes" (‖A‖_F is not known: estimated).
+  /// same where it cancels and E cannot be formed: an upper bound), "singular values" (those that an exact SVD left
+  /// out, where E cannot be formed), "probes" (‖A‖_F is not known: estimated).
   std::string relative_error_method;
   /// ‖E‖₂ <= error_bound with probability error_bound_probability. Absolute.
   double error_bound = 0;
@@ -36,6 +37,9 @@ struct Certificate {
   /// values of E above the smallest of those kept. Where all probes did, the share is extrapolated to as many values as
   /// may be exchanged. 0 where they did not (or no power step was made).
   double improvable = 0;
+  /// By how much <E·ω, y> and <ω, Eᵀ·y> of the probes differ, relatively and beyond what rounding may do: 1 where A's
+  /// multiply_adjoint has nothing to do with its multiply. 0 where no power step was made.
+  double adjoint_defect = 0;
   /// max |UᵀU - I| and max |VᵀV - I|.
   double orthogonality_u = 0, orthogonality_v = 0;
   /// Sweeps over A that the certificate took.
@@ -58,10 +62,16 @@ struct ResidualBlock {
   double rest = 0;  ///< the largest norm of a column of the rest
 };
 
+/// The singular values that an exact SVD found and that were left out.
+struct ExactTail {
+  double next = 0;  ///< the largest
+  double norm = 0;  ///< √Σσ²
+};
+
 /// Certifies U·diag(S)·Vᵀ as an approximation of A, where Aᵀ·U = V·diag(S) holds up to rounding by construction (U
 /// spans the basis that A was projected on). For a basis on the other side pass AdjointOperator(A), V, S, U.
 ///
-/// `norm` is ‖A‖_F where known. `next` is σ_{k+1} where an exact SVD gave it. `rounded` may be A with entries rounded
+/// `norm` is ‖A‖_F where known. `tail` is what an exact SVD left out. `rounded` may be A with entries rounded
 /// to float: then A·V is asked of it, which serves unless the residuals come out within what rounding may have done to
 /// them. Cost: a product with k + probes columns
 /// (or as many as the residual block has, + probes), one with k columns on the other side for an exact SVD, 2·power
@@ -72,7 +82,7 @@ struct ResidualBlock {
 /// taken when smaller.
 template <Real T>
 Certificate certify(const LinearOperator<T>& A, MatrixView<const T> U, const std::vector<T>& S, MatrixView<const T> V,
-                    std::optional<double> norm, std::optional<double> next, const CertificateOptions& options = {},
+                    std::optional<double> norm, std::optional<ExactTail> tail, const CertificateOptions& options = {},
                     const ResidualBlock<T>& residual = {}, const LinearOperator<float>* rounded = nullptr);
 
 }  // namespace lowrank

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <lowrank/op/entries.hpp>
 #include <lowrank/svd/methods.hpp>
 
 namespace lowrank {
@@ -36,10 +37,15 @@ MethodResult<T> exact_method(const LinearOperator<T>& A, const MethodInput& inpu
   if (input.options.progress) input.options.progress({"exact SVD", -1});
   const auto entries = A.entries();
   require_memory(exact_memory(A), fmt::format("the exact SVD of a {}x{} matrix", A.rows(), A.cols()), A.device());
-  ThinSvd<T> full = entries ? thin_svd<T>(*entries) : thin_svd<T>(A.to_dense());
+  ThinSvd<T> full = entries ? thin_svd<T>(*entries) : thin_svd<T>(finite_dense(A));
   const Index r = rank_for(full.S, input.wish);
   MethodResult<T> result;
-  result.next = r < static_cast<Index>(full.S.size()) ? static_cast<double>(full.S[static_cast<std::size_t>(r)]) : 0.0;
+  ExactTail tail;
+  for (std::size_t i = full.S.size(); i > static_cast<std::size_t>(r); --i) {
+    tail.next = static_cast<double>(full.S[i - 1]);
+    tail.norm = std::hypot(tail.norm, tail.next);
+  }
+  result.tail = tail;
   result.U = Matrix<T>::copy_of(full.U.left_cols(r));
   result.V = Matrix<T>::copy_of(full.V.left_cols(r));
   full.S.resize(static_cast<std::size_t>(r));

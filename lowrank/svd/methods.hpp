@@ -23,11 +23,11 @@ struct MethodResult {
   Index products = 0;  ///< panel products
   Index sweeps = 0;    ///< sweeps over A
   bool converged = false;
-  bool gave_up = false;       ///< the wish needs more columns than a truncated method is good for
-  bool exact_on_left = true;  ///< Aᵀ·U = V·S by construction, else A·V = U·S
-  ResidualBlock<T> residual;  ///< of the side that is not exact, where known
-  double next = -1;           ///< σ_{r+1} where known (exact)
-  bool rounded = false;       ///< the basis was found by products with A rounded: its entries are in float's range
+  bool gave_up = false;           ///< the wish needs more columns than a truncated method is good for
+  bool exact_on_left = true;      ///< Aᵀ·U = V·S by construction, else A·V = U·S
+  ResidualBlock<T> residual;      ///< of the side that is not exact, where known
+  std::optional<ExactTail> tail;  ///< where known (exact)
+  bool rounded = false;           ///< the basis was found by products with A rounded: its entries are in float's range
   std::string note;
 };
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <lowrank/core/error.hpp>
 #include <lowrank/svd/orthonormalize.hpp>
+#include <stdexcept>
 
 namespace lowrank {
 namespace {
@@ -36,6 +37,16 @@ bool cholesky(const Matrix<double>& G, Matrix<double>& R) {
 }  // namespace
 
 template <Real T>
+void require_finite(MatrixView<const T> Y) {
+  if (std::isfinite(frobenius_norm<T>(Y))) return;
+  if (const auto place = first_nonfinite<T>(Y))
+    throw std::invalid_argument(
+        fmt::format("a product with the matrix has {} (row {}, column {} of the panel, counted from 0): NaN or Inf in "
+                    "the matrix, or a number beyond the range of {}",
+                    std::isnan(place->value) ? "NaN" : "Inf", place->row, place->col, dtype_name<T>()));
+}
+
+template <Real T>
 Matrix<double> orthonormalize(MatrixView<T> X) {
   const Index k = X.cols();
   const double enough = 32.0 * std::numeric_limits<T>::epsilon();
@@ -54,6 +65,7 @@ Matrix<double> orthonormalize(MatrixView<T> X) {
     // step leaves nothing but rounding: another Gram matrix would only say so.
     if (static_cast<double>(k) * distance <= 0.1) return R;
   }
+  require_finite<T>(X);
   const Matrix<double> last = householder_qr<T>(X);
   R.eigen() = Eigen::MatrixXd(last.eigen().triangularView<Eigen::Upper>() * R.eigen());
   return R;
@@ -152,6 +164,8 @@ double orthogonality_defect(MatrixView<const T> X) {
   return X.cols() == 0 ? 0 : distance_to_identity(gram<T>(X));
 }
 
+template void require_finite<float>(MatrixView<const float>);
+template void require_finite<double>(MatrixView<const double>);
 template Matrix<double> orthonormalize<float>(MatrixView<float>);
 template Matrix<double> orthonormalize<double>(MatrixView<double>);
 template Matrix<float> project_out<float>(MatrixView<const float>, MatrixView<float>);

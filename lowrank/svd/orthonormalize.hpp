@@ -4,12 +4,16 @@
 
 namespace lowrank {
 
+/// Throws std::invalid_argument where Y, a product with A, has NaN or Inf: for operators that do not look at entries.
+template <Real T>
+void require_finite(MatrixView<const T> Y);
+
 /// X = Q·R, X (m×k, m >= k) is overwritten by Q; R is k×k upper triangular, in double.
 ///
 /// Cholesky-QR in steps (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015): G = XᵀX in double, Cholesky, X ← X·R⁻¹, until
 /// max |XᵀX - I| is of the order of rounding; that is checked after every step. Where the Cholesky factorization breaks
 /// down or the steps do not get there (rank-deficient panels), Householder QR. 2·m·k² flops a step, two steps as a
-/// rule.
+/// rule. Throws std::invalid_argument for NaN or Inf.
 template <Real T>
 Matrix<double> orthonormalize(MatrixView<T> X);
 

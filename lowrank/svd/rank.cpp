@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <lowrank/op/compose.hpp>
+#include <lowrank/op/entries.hpp>
 #include <lowrank/op/moved.hpp>
 #include <lowrank/svd/rank.hpp>
 #include <lowrank/svd/rank_methods.hpp>
@@ -70,7 +71,7 @@ RankResult rank_by_svd(const LinearOperator<T>& A, const RankInput& input) {
   require_memory(sizeof(T) * (entries ? 1.0 : 2.0) * static_cast<double>(A.rows()) * static_cast<double>(A.cols()),
                  fmt::format("the SVD of a {}x{} matrix", A.rows(), A.cols()), A.device());
   const std::vector<T> values =
-      entries ? thin_svd<T>(*entries, Vectors::none).S : thin_svd<T>(A.to_dense(), Vectors::none).S;
+      entries ? thin_svd<T>(*entries, Vectors::none).S : thin_svd<T>(finite_dense(A), Vectors::none).S;
   RankResult result;
   result.singular_values.assign(values.begin(), values.end());
   const std::vector<double>& sigma = result.singular_values;
@@ -113,7 +114,7 @@ RankResult matrix_rank(const LinearOperator<T>& original, const RankOptions& opt
   check_options(options);
   if (options.device != nullptr && options.device != &original.device()) return moved_matrix_rank(original, options);
   const Index m = original.rows(), n = original.cols();
-  const std::optional<double> norm = original.frobenius_norm();
+  const std::optional<double> norm = known_norm(original);
   ToleranceRule rule{
       options.tol > 0 ? options.tol : -1.0,
       options.rtol > 0 ? options.rtol : static_cast<double>(std::max(m, n)) * std::numeric_limits<T>::epsilon()};

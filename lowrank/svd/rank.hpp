@@ -51,7 +51,8 @@ struct RankResult {
 /// that proves full rank; a pivoted QR, whose factors bound σ_r and σ_{r+1}; where none closes, the SVD. The other
 /// methods fall back to the SVD likewise, and `method` and `reason` say so.
 ///
-/// Throws std::invalid_argument: tol or rtol given twice or not positive, NaN or Inf in A (with its place). Throws
+/// Throws std::invalid_argument: both tol and rtol given, one that is 0 or not finite, rtol >= 1, NaN or Inf in A (with
+/// its place, or that in a product with an operator), ‖A‖_F beyond the range of double. Throws
 /// Error when the SVD is needed and A does not fit in memory.
 template <Real T>
 RankResult matrix_rank(const LinearOperator<T>& A, const RankOptions& options = {});

@@ -28,7 +28,8 @@ struct SvdOptions {
   /// Columns of the panel beyond the rank; negative: the larger of 10 and a tenth of the rank. Blocks of a Krylov basis
   /// have about half as many columns as the panel.
   Index oversample = -1;
-  /// Products with A or Aᵀ at most; where that does not do, the result says converged = false.
+  /// Products with A or Aᵀ that build a basis, at most (the certificate makes two or three more); where that does not
+  /// do, the result says converged = false.
   Index max_products = 100;
   /// For a dense matrix in double whose wish lies well within the reach of its entries rounded to float, or to bfloat16
   /// where the processor is quick with those: the basis is found by products with the rounded matrix, the last product
@@ -65,10 +66,12 @@ struct Svd {
 };
 
 /// The truncated SVD of A for a rank, an energy or a relative tolerance. The method is chosen by shape, kind of
-/// operator and wish unless options.method names one; `reason` says why.
+/// operator and wish unless options.method names one; `reason` says why. A tolerance or an energy of an operator
+/// without frobenius_norm() needs the norm of all its entries: they are formed, m·n of them.
 ///
 /// Throws std::invalid_argument: a wish that is empty, double or out of range (rank beyond min(m, n), energy outside
-/// (0, 1], rtol outside (0, 1)), NaN or Inf in A (with its place). Throws Error when memory does not suffice, or
+/// (0, 1], rtol outside (0, 1)), options out of range, NaN or Inf in A (with its place, or that in a product with an
+/// operator), ‖A‖_F beyond the range of double. Throws Error when memory does not suffice, or
 /// a singular value is beyond the range of T. An empty
 /// A gives an empty result for energy and rtol.
 template <Real T>

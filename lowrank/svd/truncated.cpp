@@ -6,6 +6,7 @@
 #include <limits>
 #include <lowrank/core/error.hpp>
 #include <lowrank/op/compose.hpp>
+#include <lowrank/op/entries.hpp>
 #include <lowrank/op/moved.hpp>
 #include <lowrank/svd/cost.hpp>
 #include <lowrank/svd/methods.hpp>
@@ -36,6 +37,32 @@ Truncation checked_wish(Truncation wish, Index rows, Index cols) {
   if (wish.rank == 0 && !(wish.rtol > 0 && wish.rtol < 1))
     throw std::invalid_argument(fmt::format("truncated_svd: rtol must lie in (0, 1), not {}", wish.rtol));
   return wish;
+}
+
+void check_options(const SvdOptions& options) {
+  const auto refuse = [](std::string_view what, auto given) {
+    throw std::invalid_argument(fmt::format("truncated_svd: {}, not {}", what, given));
+  };
+  if (!(options.excess > 0)) refuse("the excess must be positive", options.excess);
+  if (options.max_products < 1) refuse("max_products must be positive", options.max_products);
+  if (options.certificate.probes < 1) refuse("there must be probes", options.certificate.probes);
+  const double failure = options.certificate.failure;
+  if (!(failure > 0 && failure < 1)) refuse("the probability of failure must lie in (0, 1)", failure);
+}
+
+/// ‖A‖_F, which also finds NaN and Inf; for a wish that needs it from all entries where the operator cannot tell.
+template <Real T>
+std::optional<double> norm_for(const LinearOperator<T>& A, const Truncation& wish, Index& passes) {
+  std::optional<double> norm = known_norm(A);
+  if (!norm && wish.rank > 0) return norm;
+  passes += 1;
+  if (norm) return norm;
+  require_memory(static_cast<double>(sizeof(T)) * static_cast<double>(A.rows()) * static_cast<double>(A.cols()),
+                 fmt::format("the norm of the {} (a tolerance needs it, and it has no frobenius_norm(): all of its "
+                             "{}x{} entries)",
+                             A.kind(), A.rows(), A.cols()),
+                 A.device());
+  return finite_norm<T>(A.to_dense());
 }
 
 struct Choice {
@@ -110,14 +137,14 @@ template <Real T>
 Certificate certificate_of(const LinearOperator<T>& A, const MethodResult<T>& m, double norm,
                            const SvdOptions& options) {
   const std::optional<double> known = norm >= 0 ? std::optional(norm) : std::nullopt;
-  const std::optional<double> next = m.next >= 0 ? std::optional(m.next) : std::nullopt;
   const std::unique_ptr<LinearOperator<float>> rounded =
       m.rounded && options.rounded_passes ? A.rounded(Rounding::to_float) : nullptr;
-  if (m.exact_on_left) return certify<T>(A, m.U, m.S, m.V, known, next, options.certificate, m.residual, rounded.get());
+  if (m.exact_on_left)
+    return certify<T>(A, m.U, m.S, m.V, known, m.tail, options.certificate, m.residual, rounded.get());
   const AdjointOperator<T> turned(A);
-  if (!rounded) return certify<T>(turned, m.V, m.S, m.U, known, next, options.certificate, m.residual);
+  if (!rounded) return certify<T>(turned, m.V, m.S, m.U, known, m.tail, options.certificate, m.residual);
   const AdjointOperator<float> rounded_turned(*rounded);
-  return certify<T>(turned, m.V, m.S, m.U, known, next, options.certificate, m.residual, &rounded_turned);
+  return certify<T>(turned, m.V, m.S, m.U, known, m.tail, options.certificate, m.residual, &rounded_turned);
 }
 
 /// Keeps the leading `rank` triplets.
@@ -162,6 +189,7 @@ template <Real T>
 Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const SvdOptions& options) {
   if (options.device != nullptr && options.device != &original.device())
     return moved_truncated_svd(original, asked, options);
+  check_options(options);
   if (options.tf32) require_tf32<T>(original.device());
   const auto start = std::chrono::steady_clock::now();
   const Index smaller = std::min(original.rows(), original.cols());
@@ -169,13 +197,8 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   Svd<T> svd;
   const auto clock = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
 
-  // 1. ‖A‖_F, which also finds NaN and Inf; from it a scale that keeps every product within range.
-  std::optional<double> norm = original.frobenius_norm();
-  if (norm) svd.passes += 1;
-  if (!norm && wish.rank == 0) {
-    norm = frobenius_norm<T>(original.to_dense());
-    svd.passes += 1;
-  }
+  // 1. ‖A‖_F; from it a scale that keeps every product within range.
+  const std::optional<double> norm = norm_for(original, wish, svd.passes);
   const double scale = norm ? safe_scale<T>(*norm) : 1;
   const ScaledOperator<T> scaled(scale, original);
   const LinearOperator<T>& A = scale == 1 ? original : scaled;
@@ -240,6 +263,7 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
   const MethodInput strict_input{wish, input.norm, stricter};
   for (const SvdMethod next : {SvdMethod::krylov, SvdMethod::randomized, SvdMethod::randomized}) {
     if (!improvable() || method == "exact" || (method == "randomized" && next == SvdMethod::krylov)) continue;
+    if (m.products >= options.max_products) break;
     stricter.excess /= 8;
     const double share = again(next, strict_input).improvable;
     svd.reason += fmt::format("; the probes found {:.2g} of the squared error in other triplets: {} instead", share,
@@ -276,7 +300,12 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     }
   }
   svd.passes += m.sweeps + svd.certificate.passes;
-  svd.converged = m.converged && !missed() && !improvable();
+  constexpr double most_defect = 0.1;
+  const bool contradicts = svd.certificate.adjoint_defect > most_defect;
+  if (contradicts)
+    svd.reason += fmt::format("; products with A and with its adjoint contradict each other (by {:.2g})",
+                              svd.certificate.adjoint_defect);
+  svd.converged = m.converged && !missed() && !improvable() && !contradicts;
   if (missed())
     svd.reason +=
         fmt::format("; the error of {:.3g} misses the wish of {:.3g}{}", svd.certificate.relative_error, wish.rtol,

@@ -88,7 +88,8 @@ TEST_CASE_TEMPLATE("certificate: an operator whose norm is not known is probed, 
 TEST_CASE_TEMPLATE("certificate: σ of an exact SVD is the bound", T, float, double) {
   const Cut<T> cut("poly:1", 10);
   const double next = static_cast<double>(cut.all.S[10]);
-  const auto c = certify<T>(cut.op, cut.U, cut.S, cut.V, cut.ref.norm, next);
+  const lowrank::ExactTail tail{next, cut.error().norm()};
+  const auto c = certify<T>(cut.op, cut.U, cut.S, cut.V, cut.ref.norm, tail);
   CHECK(c.error_bound >= check::spectral_norm(cut.error()) - cut.ref.rounding());
   CHECK(c.error_bound <= 1.001 * next + 2 * cut.ref.rounding());
 }

@@ -92,4 +92,6 @@ TEST_CASE("symmetric_eigen: eigenvalues of either sign, in falling order, with t
     for (Index i = 0; i < n; ++i)
       CHECK(std::abs(alone->values[static_cast<std::size_t>(i)] - values(i)) <= 100 * check::eps<double> * G.norm());
   }
+  for (const auto& [m, n] : {std::pair<Index, Index>{6, 2}, {3, 4}, {0, 1}})
+    CHECK_THROWS_AS(lowrank::symmetric_eigen(Matrix<double>(m, n), Vectors::none), std::invalid_argument);
 }
