@@ -28,7 +28,8 @@ class ProductOperator final : public LinearOperator<T> {
   MatrixView<const T> L_, R_;
 };
 
-/// A - B. Both operators must outlive it.
+/// A - B. Both operators must outlive it. Where they nearly cancel, its products, and what a certificate says of them,
+/// are good to the rounding of theirs, eps·‖A‖, not of the difference.
 template <Real T>
 class DifferenceOperator final : public LinearOperator<T> {
  public:
