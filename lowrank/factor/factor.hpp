@@ -32,8 +32,9 @@ Matrix<T> apply_factors(MatrixView<const T> B, MatrixView<const T> A, MatrixView
 
 template <Real T>
 struct VerifyOptions {
-  /// Equal means ‖y - y'‖ <= rtol·max(‖y‖, ‖W‖_F·‖x‖/√n) for each input; the second is the size of a typical output, so
-  /// that an x with W·x ≈ 0 asks for no more than rounding allows. Negative: 1e-5 for float, 1e-10 for double.
+  /// Equal means ‖W·x - B·A·x‖ <= rtol·max(‖W·x‖, ‖W‖_F·‖x‖/√n) for each input (the bias, which is the same on both
+  /// sides, does not count); the second is the size of a typical output, so that an x with W·x ≈ 0 asks for no more
+  /// than rounding allows. Negative: 1e-5 for float, 1e-10 for double.
   double rtol = -1;
   /// m×1 and n×k; drawn from the normal distribution with `seed` when absent (k = `inputs`).
   std::optional<MatrixView<const T>> bias{};
@@ -48,8 +49,8 @@ struct VerifyOptions {
 template <Real T>
 struct Verification {
   bool equal = false;
-  double max_abs_error = 0;   ///< max |y - y'|
-  double relative_error = 0;  ///< max over inputs of ‖y - y'‖ / max(‖y‖, ‖W‖_F·‖x‖/√n)
+  double max_abs_error = 0;   ///< max |W·x - B·A·x|
+  double relative_error = 0;  ///< max over inputs of ‖W·x - B·A·x‖ / max(‖W·x‖, ‖W‖_F·‖x‖/√n)
   double tolerance = 0;
   Matrix<T> y;           ///< W·x + b, m×k
   Matrix<T> y_factored;  ///< B·(A·x) + b
