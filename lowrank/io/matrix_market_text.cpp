@@ -101,8 +101,8 @@ void MarketText::check_triangle(MarketSymmetry symmetry, Index i, Index j) const
 }
 
 MarketHeader MarketText::banner() {
-  const std::string magic = lower(token()), object = lower(token()), format = lower(token()), field = lower(token()),
-                    symmetry = lower(token());
+  const std::string magic = lower(token()), object = lower(token()), format = lower(token()), field = lower(token());
+  std::string symmetry = lower(token());
   MarketHeader header;
   if (magic != "%%matrixmarket") fail("the file does not begin with %%MatrixMarket");
   if (object != "matrix") fail(fmt::format("the object is {}; only a matrix can be read", in_quotes(object)));
@@ -117,7 +117,7 @@ MarketHeader MarketText::banner() {
   header.field = static_cast<MarketField>(found - market_names.begin());
   if (header.field == MarketField::pattern && !header.coordinate)
     fail("an array has values, so it cannot be a pattern");
-  if (symmetry == "hermitian") fail("the matrix is hermitian; only real matrices can be read");
+  if (symmetry == "hermitian") symmetry = "symmetric";  // The same for real values.
   if (symmetry != "general" && symmetry != "symmetric" && symmetry != "skew-symmetric")
     fail(fmt::format("the symmetry is {}, none of general, symmetric and skew-symmetric", in_quotes(symmetry)));
   header.symmetry = symmetry == "general"     ? MarketSymmetry::general
