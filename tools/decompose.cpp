@@ -108,7 +108,9 @@ std::vector<std::pair<std::string, std::string>> summary(const Svd<T>& svd) {
   const Certificate& c = svd.certificate;
   const double failure = 1 - c.error_bound_probability;
   const std::string sure = failure <= 0 ? "" : fmt::format(" with probability 1 - {:.0e}", failure);
-  return {{"relative error", fmt::format("{} (Frobenius)", number(c.relative_error, 4))},
+  return {{"relative error",
+           fmt::format("{}{} (Frobenius)", c.relative_error_method == "norms, bounded by rounding" ? "at most " : "",
+                       number(c.relative_error, 4))},
           {"error bound", fmt::format("{} (spectral norm, absolute){}", number(c.error_bound, 4), sure)},
           {"method", fmt::format("{}: {}", svd.method, svd.reason)},
           {"passes", fmt::format("{} over the matrix", svd.passes)},

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <lowrank/svd/rank.hpp>
 
@@ -62,6 +63,12 @@ RankResult compute(const CommandLine& command, const Request& request, const Inp
   return result;
 }
 
+/// Whether the method bounded σ_r from below and σ_{r+1} from above instead of finding them.
+bool is_least(const RankResult& result) {
+  return result.method == "qr" && result.rank < std::min(result.rows, result.cols);
+}
+bool is_most(const RankResult& result) { return result.method != "svd" && result.sigma_next > 0; }
+
 Json as_json(const RankResult& result, const Input& input, const Request& request, const std::string& device) {
   Json json{{"rank", result.rank},
             {"tolerance", result.tolerance},
@@ -73,11 +80,14 @@ Json as_json(const RankResult& result, const Input& input, const Request& reques
             {"sigma_max", result.sigma_max},
             {"sigma_rank", result.sigma_rank},
             {"sigma_next", result.sigma_next},
+            {"bounds", Json::array()},
             {"stable_rank", result.stable_rank},
             {"seconds", result.seconds},
             {"device", device},
             {"reason", result.reason},
             {"frobenius_norm", result.frobenius_norm}};
+  if (is_least(result)) json["bounds"].push_back("sigma_rank");
+  if (is_most(result)) json["bounds"].push_back("sigma_next");
   json["effective_rank"] = nullptr;
   json["energy_ranks"] = nullptr;
   if (result.singular_values.empty()) return json;
@@ -95,10 +105,12 @@ std::string as_text(const RankResult& result, const Input& input) {
   std::vector<std::pair<std::string, std::string>> lines{
       {"tolerance", fmt::format("{} ({})", number(result.tolerance), result.convention)},
       {"sigma_max", number(result.sigma_max)},
-      {"sigma_rank", fmt::format("{} (the smallest above the tolerance)", number(result.sigma_rank))},
-      {"sigma_next", fmt::format("{}{}", number(result.sigma_next),
-                                 result.singular_values.empty() && result.sigma_next > 0 ? " at most" : "")}};
-  if (result.sigma_next > 0) lines.push_back({"gap", number(result.sigma_rank / result.sigma_next, 3)});
+      {"sigma_rank", fmt::format("{}{} (the smallest above the tolerance)", number(result.sigma_rank),
+                                 is_least(result) ? " at least" : "")},
+      {"sigma_next", fmt::format("{}{}", number(result.sigma_next), is_most(result) ? " at most" : "")}};
+  if (result.rank > 0 && result.sigma_next > 0)
+    lines.push_back({"gap", fmt::format("{}{}", number(result.sigma_rank / result.sigma_next, 3),
+                                        is_most(result) ? " at least" : "")});
   lines.push_back({"stable rank", number(result.stable_rank, 4)});
   if (!result.singular_values.empty()) {
     lines.push_back({"effective rank", number(effective_rank(result.singular_values), 4)});

@@ -35,9 +35,10 @@ struct RankResult {
   /// σ_r, the smallest that counts (0 for rank 0); where "qr" found less than full rank, a lower bound; by "lu" a Ritz
   /// value from above, within 1 % unless σ_r / σ₁ comes near float's rounding.
   double sigma_rank = 0;
-  double sigma_next = 0;   ///< σ_{r+1}, or an upper bound of it; 0 when r = min(m, n)
+  double sigma_next = 0;   ///< σ_{r+1} by "svd", else an upper bound of it; 0 when r = min(m, n)
   double stable_rank = 0;  ///< ‖A‖_F² / σ₁²
-  /// All singular values where the method found them, else empty; from them, effective_rank() and rank_at_energy().
+  /// All singular values where the method found them (but for rounding: "randomized" finds those that count, and keeps
+  /// them where the others are below NumPy's tolerance), else empty; from them, effective_rank() and rank_at_energy().
   std::vector<double> singular_values;
   double frobenius_norm = 0;
   Index rows = 0, cols = 0;

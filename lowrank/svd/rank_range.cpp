@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <lowrank/svd/orthonormalize.hpp>
 #include <lowrank/svd/probes.hpp>
 #include <lowrank/svd/rank_methods.hpp>
@@ -74,17 +75,26 @@ struct Bounds {
 };
 
 template <Real T>
-RankResult result_of(const LinearOperator<T>& A, Range<T>& range, const Bounds& bounds, Index probes) {
+RankResult result_of(const LinearOperator<T>& A, Range<T>& range, const Bounds& bounds, Index probes, double norm,
+                     std::uint64_t seed) {
   RankResult result;
   result.rank = bounds.r;
   result.tolerance = bounds.low;
   result.method = "randomized";
   result.certified = true;
-  result.sigma_max = range.sigma.front();
+  // Of a range that misses much, σ₁(QᵀA) says little.
+  constexpr double near = 1.001;
+  result.sigma_max = bounds.top <= near * range.sigma.front()
+                         ? range.sigma.front()
+                         : std::max(range.sigma.front(), largest_singular_value(A, norm, seed).low);
   result.sigma_rank = bounds.here;
   result.sigma_next = bounds.r < std::min(A.rows(), A.cols()) ? bounds.beyond : 0;
-  range.sigma.resize(static_cast<std::size_t>(bounds.r));
-  result.singular_values = std::move(range.sigma);
+  // All of them, where the others are rounding by NumPy's rule.
+  const double eps = std::numeric_limits<T>::epsilon();
+  if (bounds.beyond <= static_cast<double>(std::max(A.rows(), A.cols())) * eps * result.sigma_max) {
+    range.sigma.resize(static_cast<std::size_t>(bounds.r));
+    result.singular_values = std::move(range.sigma);
+  }
   result.reason = fmt::format(
       "{} columns of range with {} probes: sigma_r of QᵀA and the bound on the rest lie on either side of the "
       "tolerance",
@@ -126,7 +136,8 @@ std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankIn
       const Bounds bounds(range.sigma, missed, input.rule);
       const double rounding = rounding_of(A, bounds.top);
       if (bounds.beyond <= bounds.low - rounding || (bounds.beyond <= 0.5 * bounds.low && input.rule.absolute < 0)) {
-        if (bounds.r == 0 || bounds.here - rounding > bounds.high) return result_of(A, range, bounds, probes);
+        if (bounds.r == 0 || bounds.here - rounding > bounds.high)
+          return result_of(A, range, bounds, probes, input.norm, input.options.seed);
         why = fmt::format("a singular value near {:.3g} lies too close to the tolerance {:.3g}", bounds.here,
                           bounds.high);
         return std::nullopt;
