@@ -161,6 +161,27 @@ std::optional<double> SparseOperator<T>::frobenius_norm() const {
 }
 
 template <Real T>
+std::optional<double> SparseOperator<T>::residual_norm(MatrixView<const T> L, MatrixView<const T> R) const {
+  const Index m = rows(), n = cols();
+  constexpr double most = 0x1p40;
+  if (2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(L.cols()) > most) return std::nullopt;
+  const SparseMatrix<T>& A = entries_->matrix();
+  constexpr Index block = Index{1} << 22;
+  const Index height = std::clamp<Index>(block / std::max<Index>(1, n), 1, std::max<Index>(1, m));
+  double norm = 0;
+  Matrix<T> E(height, n, Order::row_major);
+  for (Index i0 = 0; i0 < m; i0 += height) {
+    const MatrixView<T> here = E.view().middle_rows(0, std::min(height, m - i0));
+    lowrank::multiply<T>(T(1), L.middle_rows(i0, here.rows()), R, T(0), here);
+#pragma omp parallel for schedule(static)
+    for (Index i = 0; i < here.rows(); ++i)
+      for (typename SparseMatrix<T>::InnerIterator e(A, i0 + i); e; ++e) here(i, e.col()) -= e.value();
+    norm = std::hypot(norm, lowrank::frobenius_norm<T>(here));
+  }
+  return norm;
+}
+
+template <Real T>
 Matrix<T> SparseOperator<T>::to_dense() const {
   Matrix<T> dense(rows(), cols(), Order::row_major);
   fill<T>(dense, T(0));

@@ -24,6 +24,8 @@ class SparseOperator final : public LinearOperator<T> {
   void multiply(MatrixView<const T> X, MatrixView<T> Y) const override;
   void multiply_adjoint(MatrixView<const T> X, MatrixView<T> Y) const override;
   std::optional<double> frobenius_norm() const override;
+  /// From L·R, formed in blocks of rows: 2·m·n·k flops; nothing where that is more than 2⁴⁰.
+  std::optional<double> residual_norm(MatrixView<const T> L, MatrixView<const T> R) const override;
   Matrix<T> to_dense() const override;
   std::unique_ptr<LinearOperator<float>> rounded(Rounding to) const override;
   std::string kind() const override { return "sparse"; }

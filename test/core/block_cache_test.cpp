@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdint>
+#include <lowrank/core/sanitizers.hpp>
 #include <lowrank/cpu/block_cache.hpp>
 #include <thread>
 #include <vector>
@@ -72,8 +73,10 @@ TEST_CASE("block cache: holds no more than its capacity, and the oldest blocks g
 TEST_CASE("block cache: what the system has not is nullptr, and the blocks held go back before that is said") {
   BlockCache cache(8 * mib);
   { const auto block = cache.allocate(mib); }
+#if !defined(LOWRANK_ADDRESS_SANITIZER)  // It ends the program there.
   CHECK(cache.allocate(std::size_t{1} << 60) == nullptr);
   CHECK(cache.held() == 0);
+#endif
 }
 
 TEST_CASE("block cache: several threads never have the same block at a time") {

@@ -178,3 +178,63 @@ TEST_CASE("svd: what max_products cut short is not tried again and again") {
     CHECK(op.products <= 1 + 3);
   }
 }
+
+TEST_CASE_TEMPLATE("svd of a sparse matrix: small errors are measured, entry by entry", T, float, double) {
+  if (!check::on_host()) return;
+  // 12 rows and columns that say all, here and there.
+  Dense L = Dense::Zero(900, 12), R = Dense::Zero(12, 700);
+  const Dense G = check::gaussian(900, 12, 1), H = check::gaussian(12, 700, 2);
+  for (Index i = 0; i < 900; ++i)
+    for (Index j = 0; j < 12; ++j)
+      if ((7 * i + 3 * j) % 11 == 0) L(i, j) = G(i, j);
+  for (Index i = 0; i < 12; ++i)
+    for (Index j = 0; j < 700; ++j)
+      if ((5 * i + 2 * j) % 9 == 0) R(i, j) = H(i, j);
+  const Dense A = check::rounded<T>(L * R);
+  lowrank::SparseMatrix<T> S = A.template cast<T>().sparseView();
+  const lowrank::SparseOperator<T> op(S);
+  for (const SvdMethod method : {SvdMethod::automatic, SvdMethod::randomized}) {
+    const double rtol = std::is_same_v<T, float> ? 1e-5 : 1e-9;
+    const auto svd = lowrank::truncated_svd<T>(op, {.rtol = rtol}, check::with(method));
+    CHECK(svd.rank() == 12);
+    CHECK(svd.converged);
+    CHECK(svd.method != "exact");
+    const Dense E = A - check::diagonal_product(check::dense(svd.U), svd.S, check::dense(svd.V));
+    CHECK(svd.certificate.relative_error_method == "residual");
+    CHECK(svd.certificate.relative_error == doctest::Approx(E.norm() / A.norm()).epsilon(0.2));
+  }
+  const Dense l = check::rounded<T>(check::gaussian(900, 3, 3)), r = check::rounded<T>(check::gaussian(3, 700, 4));
+  CHECK(op.residual_norm(check::matrix_of<T>(l), check::matrix_of<T>(r)).value() ==
+        doctest::Approx((A - l * r).norm()).epsilon(100 * check::eps<T>));
+}
+
+TEST_CASE("rank by a range that leaves much out: no values that are not known, and σ₁ all the same") {
+  const auto A = check::matrix_of<double>([] {
+    std::vector<double> sigma(600, 0.008);
+    for (int i = 0; i < 3; ++i) sigma[static_cast<std::size_t>(i)] = 1;
+    return check::with_spectrum(600, 600, sigma, 3);
+  }());
+  const auto few = lowrank::matrix_rank(A, {.tol = 0.7});
+  CHECK(few.method == "randomized");
+  CHECK(few.rank == 3);
+  CHECK(few.certified);
+  CHECK(few.singular_values.empty());
+  CHECK(few.sigma_next >= 0.008);
+  const auto none = lowrank::matrix_rank(A, {.tol = 40, .method = RankMethod::randomized});
+  CHECK(none.rank == 0);
+  CHECK(none.sigma_max > 0.98);
+  CHECK(none.sigma_max < 1 + 1e-9);
+}
+
+TEST_CASE("svd of the smallest matrices: the bound holds for what LAPACK's rounding really is") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Dense A = check::gaussian(4, 4, seed);
+    const auto svd = lowrank::truncated_svd(check::matrix_of<double>(A), {.rank = 4});
+    using Exact = Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic>;
+    Exact E = A.cast<long double>();
+    const Exact U = check::dense(svd.U).cast<long double>(), V = check::dense(svd.V).cast<long double>();
+    for (Index i = 0; i < 4; ++i)
+      E -= static_cast<long double>(svd.S[static_cast<std::size_t>(i)]) * U.col(i) * V.col(i).transpose();
+    CHECK(check::spectral_norm(E.cast<double>()) <= svd.certificate.error_bound);
+  }
+}
