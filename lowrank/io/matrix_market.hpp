@@ -16,8 +16,8 @@ struct MatrixMarketMatrix {
 bool is_matrix_market(const FileBytes& file);
 
 /// Reads coordinate and array files of real, integer and pattern values, general, symmetric (or hermitian) and
-/// skew-symmetric (of which the file holds the lower triangle). Entries that are given twice are added, with a note. The text must be
-/// unpacked. Throws Error with the line: complex (by name), an index out of range, an entry above the
+/// skew-symmetric (of which the file holds the lower triangle). Entries that are given twice are added, with a note.
+/// The text must be unpacked. Throws Error with the line: complex (by name), an index out of range, an entry above the
 /// diagonal of a symmetric matrix, a word, entries too few or too many, and sizes for which there is not `memory` at
 /// hand. Boisvert, Pozo, Remington: The Matrix Market exchange formats, NISTIR 5935.
 MatrixMarketMatrix read_matrix_market(const FileBytes& file, Index memory = available_memory());
