@@ -140,7 +140,7 @@ Verification<T> verify_factors(const LinearOperator<T>& W, MatrixView<const T> B
   require_finite<T>("the input", x);
   require_finite<T>("the bias", b);
   double norm = 0;
-  if (const auto known = W.frobenius_norm()) norm = *known;
+  if (const auto known = known_norm(W)) norm = *known;
 
   Verification<T> v;
   v.tolerance = options.rtol >= 0 ? options.rtol : std::is_same_v<T, float> ? 1e-5 : 1e-10;

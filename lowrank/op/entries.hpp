@@ -24,6 +24,17 @@ double finite_norm(MatrixView<const T> X, Index first_row = 0, Index first_col =
   throw std::invalid_argument("the Frobenius norm of the matrix is beyond the range of double");
 }
 
+/// ‖A‖_F as far as the operator tells it; throws std::invalid_argument where that is no norm.
+template <Real T>
+std::optional<double> known_norm(const LinearOperator<T>& A) {
+  const std::optional<double> norm = A.frobenius_norm();
+  if (norm && std::isinf(*norm))
+    throw std::invalid_argument("the Frobenius norm of the matrix is beyond the range of double");
+  if (norm && !(*norm >= 0))
+    throw std::invalid_argument(fmt::format("frobenius_norm() of the {} says {}", A.kind(), *norm));
+  return norm;
+}
+
 /// A.to_dense(); throws std::invalid_argument naming the first NaN or Inf.
 template <Real T>
 Matrix<T> finite_dense(const LinearOperator<T>& A) {

@@ -1,5 +1,6 @@
 #include <lowrank/factor/factor.hpp>
 #include <lowrank/gen/generate.hpp>
+#include <lowrank/op/compose.hpp>
 #include <lowrank/op/sparse.hpp>
 
 #include "../check.hpp"
@@ -218,4 +219,12 @@ TEST_CASE_TEMPLATE("verify: a bias says nothing for factors, however small W is 
     none.inputs = 0;
     CHECK_THROWS_AS(lowrank::verify_factors<T>(op, b, a, none), std::invalid_argument);
   }
+}
+
+TEST_CASE("verify: a W whose norm is beyond double's range makes nothing equal") {
+  const Laid<double> entries(check::gaussian(40, 30, 9), Order::col_major), b(Dense::Zero(40, 1), Order::col_major),
+      a(Dense::Zero(1, 30), Order::col_major);
+  const DenseOperator<double> dense(entries);
+  const lowrank::ScaledOperator<double> W(1e307, dense);
+  CHECK_THROWS_AS(lowrank::verify_factors<double>(W, b, a, {}), std::invalid_argument);
 }
