@@ -281,14 +281,16 @@ Svd<T> truncated_svd(const LinearOperator<T>& original, Truncation asked, const 
     if (method == "krylov") svd.reason += "; subspace iteration for what block Krylov missed";
     again(SvdMethod::randomized, {{.rtol = rtol}, input.norm, options});
   }
-  const double wanted = exact_memory(A), available = static_cast<double>(A.device().available_memory());
-  if (missed() && method != "exact" && options.method == SvdMethod::automatic && wanted > available)
-    svd.reason +=
-        fmt::format("; the exact SVD, which may do better, needs {:.3g} GiB of memory and {:.3g} are available",
-                    wanted * 0x1p-30, available * 0x1p-30);
-  else if (missed() && method != "exact" && options.method == SvdMethod::automatic)
-    svd.reason += fmt::format("; an error of {:.3g} missed the wish: decided by the exact SVD",
-                              again(SvdMethod::exact, input).relative_error);
+  if (missed() && method != "exact" && options.method == SvdMethod::automatic) {
+    const double wanted = exact_memory(A), available = static_cast<double>(A.device().available_memory());
+    if (wanted > available)
+      svd.reason +=
+          fmt::format("; the exact SVD, which may do better, needs {:.3g} GiB of memory and {:.3g} are available",
+                      wanted * 0x1p-30, available * 0x1p-30);
+    else
+      svd.reason += fmt::format("; an error of {:.3g} missed the wish: decided by the exact SVD",
+                                again(SvdMethod::exact, input).relative_error);
+  }
   // What is left out was bounded from above; now that it has been measured, fewer triplets may do: each leaves out its
   // own square more.
   if (wish.rank == 0 && method != "exact" && !missed() && svd.certificate.relative_error_method == "residual") {

@@ -1,8 +1,10 @@
 #include <limits>
+#include <lowrank/core/error.hpp>
 #include <lowrank/op/compose.hpp>
 #include <lowrank/op/sparse.hpp>
 #include <lowrank/svd/rank.hpp>
 
+#include "../guarded_device.hpp"
 #include "svd_check.hpp"
 
 /// Operators that give what no matrix would, or less than a matrix.
@@ -237,4 +239,20 @@ TEST_CASE("svd of the smallest matrices: the bound holds for what LAPACK's round
       E -= static_cast<long double>(svd.S[static_cast<std::size_t>(i)]) * U.col(i) * V.col(i).transpose();
     CHECK(check::spectral_norm(E.cast<double>()) <= svd.certificate.error_bound);
   }
+}
+
+TEST_CASE("svd of an operator: a result that misses a tolerance is kept where the exact SVD does not fit in memory") {
+  if (!check::on_host()) return;
+  const Matrix<double> l = check::matrix_of<double>(check::gaussian(300, 20, 1)).to(guarded_device());
+  const Matrix<double> r = check::matrix_of<double>(check::gaussian(20, 280, 2)).to(guarded_device());
+  const Matrix<double> zero = check::matrix_of<double>(Dense::Zero(300, 1)).to(guarded_device());
+  const Matrix<double> row = check::matrix_of<double>(Dense::Zero(1, 280)).to(guarded_device());
+  const lowrank::ProductOperator<double> product(l, r), nothing(zero, row);
+  const lowrank::DifferenceOperator<double> A(product, nothing);  // Neither a norm nor a residual of its own.
+  const LimitedMemory limited(4'000'000);
+  const auto svd = lowrank::truncated_svd<double>(A, {.rtol = 1e-9});
+  CHECK(svd.rank() == 20);
+  CHECK_FALSE(svd.converged);
+  CHECK(svd.method != "exact");
+  CHECK(svd.reason.find("the exact SVD, which may do better, needs") != std::string::npos);
 }
