@@ -40,9 +40,10 @@ RankResult decide(const LinearOperator<T>& A, const RankInput& input) {
   if (automatic || method == RankMethod::randomized) {
     // Beyond that a QR of dense entries costs little more.
     const Index limit = automatic && A.entries() ? std::max<Index>(smaller / 16, 160) : smaller;
-    if (automatic && corner_proves_rank(A, input, limit + 1))
+    const Corner corner = automatic ? look_at_corner(A, input, limit + 1) : Corner{};
+    if (corner.full)
       why = fmt::format("the range has more than {} columns: a corner of the matrix has so large a rank", limit);
-    else if (auto result = rank_by_range(A, input, limit, why))
+    else if (auto result = rank_by_range(A, input, limit, corner.rank, why))
       return *result;
     note();
   }

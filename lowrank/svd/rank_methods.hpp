@@ -32,9 +32,10 @@ template <Real T>
 RankResult rank_by_svd(const LinearOperator<T>& A, const RankInput& input);
 
 /// A randomized range finder that grows in blocks, with a certificate; nothing when it does not close (`why` says how)
-/// or more than `limit` columns would be needed.
+/// or more than `limit` columns would be needed. `guess` is what the rank may be, 0 for no idea: the first block has so
+/// many columns, and some more.
 template <Real T>
-std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankInput& input, Index limit,
+std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankInput& input, Index limit, Index guess,
                                         std::string& why);
 
 /// low <= σ₁ <= high by block Krylov: a Ritz value, and what lanczos_shortfall() says of it; where that says nothing,
@@ -45,10 +46,14 @@ struct Interval {
 template <Real T>
 Interval largest_singular_value(const LinearOperator<T>& A, double norm, std::uint64_t seed);
 
-/// Whether the first `order` rows and columns of a dense A prove that so many singular values lie above the tolerance:
-/// taking rows or columns away makes none larger (interlacing). A cheap sign, often absent: order³ flops.
+/// What the first `order` rows and columns of a dense A tell of its rank: taking rows or columns away makes no singular
+/// value larger (interlacing). At most order³ flops.
+struct Corner {
+  Index rank = 0;     ///< of the corner, by its pivoted QR, uncertified; 0 where there is no corner to look at
+  bool full = false;  ///< proves that A has `order` singular values above the tolerance
+};
 template <Real T>
-bool corner_proves_rank(const LinearOperator<T>& A, const RankInput& input, Index order);
+Corner look_at_corner(const LinearOperator<T>& A, const RankInput& input, Index order);
 
 /// Full rank of a dense square matrix by an LU factorization in float, which solves A·x = ω for Gaussian probes ω by
 /// iterative refinement. With u the left singular vector of σ_min, σ_min·‖x‖ >= |uᵀω| - ‖ω - A·x‖ holds for any x, so

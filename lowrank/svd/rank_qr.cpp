@@ -65,15 +65,15 @@ Interval largest_singular_value(const LinearOperator<T>& original, double norm, 
 }
 
 template <Real T>
-bool corner_proves_rank(const LinearOperator<T>& A, const RankInput& input, Index order) {
+Corner look_at_corner(const LinearOperator<T>& A, const RankInput& input, Index order) {
   const auto entries = A.entries();
-  if (!entries || input.norm < 0 || order > std::min(A.rows(), A.cols())) return false;
+  if (!entries || input.norm < 0 || order > std::min(A.rows(), A.cols())) return {};
   const double tolerance = input.rule.at(input.norm) + rounding_of(A, input.norm);
   const Matrix<T> corner = Matrix<T>::copy_of(entries->block(0, 0, order, order));
   const PivotedQr<T> qr = pivoted_qr<T>(corner, tolerance);
-  if (qr.R.rows() < order) return false;
+  if (qr.R.rows() < order) return {.rank = qr.R.rows()};
   const auto least = smallest_singular_value<T>(qr.R, Above::unwanted, input.options.seed);
-  return least && least->low > tolerance;
+  return {.rank = order, .full = least && least->low > tolerance};
 }
 
 template <Real T>
@@ -122,8 +122,8 @@ std::optional<RankResult> rank_by_qr(const LinearOperator<T>& A, const RankInput
 
 template Interval largest_singular_value(const LinearOperator<float>&, double, std::uint64_t);
 template Interval largest_singular_value(const LinearOperator<double>&, double, std::uint64_t);
-template bool corner_proves_rank(const LinearOperator<float>&, const RankInput&, Index);
-template bool corner_proves_rank(const LinearOperator<double>&, const RankInput&, Index);
+template Corner look_at_corner(const LinearOperator<float>&, const RankInput&, Index);
+template Corner look_at_corner(const LinearOperator<double>&, const RankInput&, Index);
 template std::optional<RankResult> rank_by_qr(const LinearOperator<float>&, const RankInput&, Interval, std::string&);
 template std::optional<RankResult> rank_by_qr(const LinearOperator<double>&, const RankInput&, Interval, std::string&);
 

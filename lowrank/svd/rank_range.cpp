@@ -105,13 +105,13 @@ RankResult result_of(const LinearOperator<T>& A, Range<T>& range, const Bounds& 
 }  // namespace
 
 template <Real T>
-std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankInput& input, Index limit,
+std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankInput& input, Index limit, Index guess,
                                         std::string& why) {
   Range<T> range{Matrix<T>(A.rows(), 0, A.device()), Matrix<T>(A.cols(), 0, A.device()), {}};
   const Index smaller = std::min(A.rows(), A.cols());
-  constexpr Index first = 32, second = 128, probes = 16;
+  constexpr Index first = 32, second = 128, probes = 16, beyond_guess = 8;
   double at_most = 0;  // σ₁ from above
-  Index width = std::min(first, limit);
+  Index width = std::min(std::max(first, guess + beyond_guess), smaller);
   for (std::uint64_t stream = 0;; ++stream) {
     // 1. (I - QQᵀ)·A·[Ω, Ω'] in one sweep.
     Matrix<T> Omega(A.cols(), width + probes, A.device()), Y(A.rows(), width + probes, A.device());
@@ -150,17 +150,19 @@ std::optional<RankResult> rank_by_range(const LinearOperator<T>& A, const RankIn
     if (input.options.progress)
       input.options.progress({"range finding", static_cast<double>(range.Q.cols()) / static_cast<double>(limit)});
 
-    // 4. More columns, as long as A has them.
-    width = fresh.cols() < width ? probes : std::max(second, 2 * width);
-    if (limit == smaller) width = std::min(width, std::max(limit - range.Q.cols(), probes));
-    if (range.Q.cols() + width > limit) {
+    // 4. More columns, as long as there may be more.
+    const Index room = limit - range.Q.cols();
+    if (room <= 0) {
       why = fmt::format("the range needs more than {} columns", limit);
       return std::nullopt;
     }
+    width = std::min(fresh.cols() < width ? probes : std::max(second, 2 * width), room);
   }
 }
 
-template std::optional<RankResult> rank_by_range(const LinearOperator<float>&, const RankInput&, Index, std::string&);
-template std::optional<RankResult> rank_by_range(const LinearOperator<double>&, const RankInput&, Index, std::string&);
+template std::optional<RankResult> rank_by_range(const LinearOperator<float>&, const RankInput&, Index, Index,
+                                                 std::string&);
+template std::optional<RankResult> rank_by_range(const LinearOperator<double>&, const RankInput&, Index, Index,
+                                                 std::string&);
 
 }  // namespace lowrank

@@ -19,27 +19,6 @@ Matrix<T> with_noise(const std::vector<double>& sigma, Index rows, Index cols, d
   return check::there(lowrank::generate<T>({.rows = rows, .cols = cols, .sigma = sigma, .noise = noise, .seed = 7}));
 }
 
-/// A, and how many columns it was multiplied by.
-template <class T>
-struct Counting final : lowrank::LinearOperator<T> {
-  explicit Counting(const Matrix<T>& matrix) : inner(matrix) {}
-  Index rows() const override { return inner.rows(); }
-  Index cols() const override { return inner.cols(); }
-  void multiply(lowrank::MatrixView<const T> X, lowrank::MatrixView<T> Y) const override {
-    columns.push_back(X.cols());
-    inner.multiply(X, Y);
-  }
-  void multiply_adjoint(lowrank::MatrixView<const T> X, lowrank::MatrixView<T> Y) const override {
-    columns.push_back(X.cols());
-    inner.multiply_adjoint(X, Y);
-  }
-  std::optional<double> frobenius_norm() const override { return inner.frobenius_norm(); }
-  lowrank::Device& device() const override { return inner.device(); }
-
-  lowrank::DenseOperator<T> inner;
-  mutable std::vector<Index> columns;
-};
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("svd krylov: a singular value of greater multiplicity than the block is wide", T, float, double) {
@@ -119,7 +98,7 @@ TEST_CASE_TEMPLATE("svd krylov: residuals from the image of the last block are t
     for (const auto& [rows, cols] : {std::pair<Index, Index>{420, 350}, {300, 520}})
       for (const Index products : {8, 9, 100}) {  // the last half-step on either side
         const Matrix<T> matrix = with_noise<T>(lowrank::spectrum(spectrum, 300), rows, cols, noise);
-        const Counting<T> A(matrix);
+        const check::Counting<T> A(matrix);
         const auto svd =
             lowrank::truncated_svd<T>(A, {.rank = 70}, {.method = SvdMethod::krylov, .max_products = products});
         if (svd.method != "krylov") continue;

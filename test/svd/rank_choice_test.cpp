@@ -26,6 +26,12 @@ std::vector<double> step(Index n, Index rank, double low) {
   return sigma;
 }
 
+template <class T>
+struct CountingDense final : check::Counting<T> {
+  using check::Counting<T>::Counting;
+  std::optional<lowrank::MatrixView<const T>> entries() const override { return this->inner.entries(); }
+};
+
 }  // namespace
 
 TEST_CASE_TEMPLATE("rank: automatic proves low, half and full rank each by its own method", T, float, double) {
@@ -169,11 +175,12 @@ TEST_CASE_TEMPLATE("largest_singular_value: σ₁ lies between its bounds, which
 TEST_CASE_TEMPLATE("rank: a corner proves a rank, or nothing", T, float, double) {
   const Index n = 640, order = n / 16 + 121;
   const lowrank::RankOptions options{};
-  const auto proved = [&](const check::Dense& A, double relative) {
+  const auto corner = [&](const check::Dense& A, double relative) {
     check::Laid<T> laid(A, lowrank::Order::col_major);
     const lowrank::RankInput input{{-1, relative}, A.norm(), options};
-    return lowrank::corner_proves_rank<T>(lowrank::DenseOperator<T>(laid.view()), input, order);
+    return lowrank::look_at_corner<T>(lowrank::DenseOperator<T>(laid.view()), input, order);
   };
+  const auto proved = [&](const check::Dense& A, double relative) { return corner(A, relative).full; };
   const double rule = static_cast<double>(n) * check::eps<T> / 100;
   const check::Dense A = check::dense(on_host<T>(n, n, step(n, order, 0)));
   CHECK(proved(check::Dense::Identity(n, n), rule));
@@ -188,6 +195,15 @@ TEST_CASE_TEMPLATE("rank: a corner proves a rank, or nothing", T, float, double)
   const auto found = matrix_rank<T>(lowrank::DenseOperator<T>(check::Laid<T>(anti, lowrank::Order::col_major).view()));
   CHECK(found.rank == n);
   CHECK(found.certified);
+  CHECK(corner(anti, rule).rank == 0);
+  // A random matrix has the rank of its corner, which spares the range finder a first look.
+  std::vector<double> falling(50);
+  for (std::size_t i = 0; i < falling.size(); ++i) falling[i] = 1 / (1 + static_cast<double>(i));
+  const Matrix<T> B = on_host<T>(n, n, falling);
+  CHECK(corner(check::dense(B), rule).rank == 50);
+  const CountingDense<T> counted(B);
+  CHECK(matrix_rank<T>(counted).rank == 50);
+  CHECK(counted.columns.size() == 2);
 }
 
 TEST_CASE("probes: what Lanczos misses falls with starts and steps") {

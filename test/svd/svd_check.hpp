@@ -173,4 +173,25 @@ void check_svd(const Reference<T>& ref, const lowrank::Truncation& wish, const l
   }
 }
 
+/// A, and how many columns it was multiplied by.
+template <class T>
+struct Counting : lowrank::LinearOperator<T> {
+  explicit Counting(const Matrix<T>& matrix) : inner(matrix) {}
+  Index rows() const override { return inner.rows(); }
+  Index cols() const override { return inner.cols(); }
+  void multiply(lowrank::MatrixView<const T> X, lowrank::MatrixView<T> Y) const override {
+    columns.push_back(X.cols());
+    inner.multiply(X, Y);
+  }
+  void multiply_adjoint(lowrank::MatrixView<const T> X, lowrank::MatrixView<T> Y) const override {
+    columns.push_back(X.cols());
+    inner.multiply_adjoint(X, Y);
+  }
+  std::optional<double> frobenius_norm() const override { return inner.frobenius_norm(); }
+  lowrank::Device& device() const override { return inner.device(); }
+
+  lowrank::DenseOperator<T> inner;
+  mutable std::vector<Index> columns;
+};
+
 }  // namespace check
