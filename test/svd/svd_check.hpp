@@ -167,7 +167,9 @@ void check_svd(const Reference<T>& ref, const lowrank::Truncation& wish, const l
   if (svd.converged) {
     // Rounding in double of this measurement and of the energy form of the wish, not of T.
     CHECK(error <= allowed * (1 + 1e-6) + (wish.energy == 1 ? rounding : 0));
-    CHECK(static_cast<double>(svd.rank()) <= 1.05 * static_cast<double>(least) + 2);
+    // How many triplets make up for the rounding of an error that is little else, no theory says.
+    if (allowed > 32 * eps<T> * ref.norm)
+      CHECK(static_cast<double>(svd.rank()) <= 1.05 * static_cast<double>(least) + 2);
   } else {
     CHECK(allowed < 50 * rounding);  // only a wish near the rounding of T may be missed
   }
