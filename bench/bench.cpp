@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 #include <lowrank/core/device.hpp>
+#include <lowrank/core/environment.hpp>
 #include <lowrank/core/error.hpp>
 
 #include "benchmarks.hpp"
@@ -107,6 +108,7 @@ int run(int argc, char** argv) {
 }  // namespace lowrank::bench
 
 int main(int argc, char** argv) {
+  lowrank::restart_with_wanted_environment(argv);
   try {
     return lowrank::bench::run(argc, argv);
   } catch (const std::invalid_argument& error) {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
+#include <lowrank/core/environment.hpp>
 #include <lowrank/io/load.hpp>
 #include <lowrank/op/from_file.hpp>
 #include <lowrank/svd/rank.hpp>
@@ -62,6 +63,7 @@ int run(int argc, char** argv) {
 }  // namespace lowrank::bench
 
 int main(int argc, char** argv) {
+  lowrank::restart_with_wanted_environment(argv);
   try {
     return lowrank::bench::run(argc, argv);
   } catch (const std::exception& error) {

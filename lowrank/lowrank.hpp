@@ -3,6 +3,7 @@
 /// Everything public.
 
 #include <lowrank/core/device.hpp>
+#include <lowrank/core/environment.hpp>
 #include <lowrank/core/error.hpp>
 #include <lowrank/core/matrix.hpp>
 #include <lowrank/core/primitives.hpp>

@@ -16,6 +16,7 @@ Json as_json(const std::vector<DeviceInfo>& devices) {
                     {"model", each.model},
                     {"memory", each.memory},
                     {"available", each.available},
+                    {"libraries", each.libraries.empty() ? Json(nullptr) : Json(each.libraries)},
                     {"usable", each.unusable.empty()},
                     {"reason", each.unusable.empty() ? Json(nullptr) : Json(each.unusable)}});
   return {{"devices", list}};
@@ -27,6 +28,7 @@ std::string as_text(const std::vector<DeviceInfo>& devices) {
     text += each.name;
     if (!each.model.empty()) text += ": " + each.model;
     if (each.memory > 0) text += fmt::format(", {} of {} free", size_text(each.available), size_text(each.memory));
+    if (!each.libraries.empty()) text += ", " + each.libraries;
     text += each.unusable.empty() ? "\n" : fmt::format("\n  cannot be used: {}\n", one_line(each.unusable));
   }
   return text;

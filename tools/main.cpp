@@ -1,9 +1,8 @@
 #include <fmt/core.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <array>
-#include <cstdlib>
+#include <lowrank/core/environment.hpp>
 #include <lowrank/core/error.hpp>
 #include <new>
 #include <string_view>
@@ -83,21 +82,12 @@ int dispatch(int argc, char** argv) {
   return complain("lowrank", fmt::format("there is no subcommand or option '{}' (see lowrank --help)", first), usage);
 }
 
-/// OpenMP's threads spin for a millisecond while they wait, which on a busy machine turns milliseconds into seconds;
-/// not at all, and a step of training waits longer than it works. Some microseconds serve both. The number is read from
-/// the environment before main begins, so where the user has chosen nothing the command starts again with it set.
-void wait_with_little_spinning(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  setenv("GOMP_SPINCOUNT", "2000", 1);
-  execv("/proc/self/exe", argv);  // Comes back only where there is no /proc; then it spins.
-}
-
 }  // namespace
 }  // namespace lowrank::tools
 
 int main(int argc, char** argv) {
   // A reader that goes away is found when stdout is written, after output files are complete.
   signal(SIGPIPE, SIG_IGN);
-  if (argc > 2) lowrank::tools::wait_with_little_spinning(argv);
+  if (argc > 1 && argv[1][0] != '-') lowrank::restart_with_wanted_environment(argv);
   return lowrank::tools::dispatch(argc, argv);
 }

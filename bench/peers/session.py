@@ -115,8 +115,7 @@ class Session:
             print(f"- {program} is not built: the peers are compared with the command")
             return None
         words = [program, path, "--threads", str(self.threads), *(["--rank", str(rank)] if rank else [])]
-        environment = {"GOMP_SPINCOUNT": "2000", **os.environ}  # as the command sets it for itself
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.children.append(process)
 
         def run():

@@ -99,6 +99,7 @@ struct DeviceInfo {
   std::string model{};              ///< the maker's name for it
   Index memory = 0, available = 0;  ///< bytes, all and free; 0 where unknown
   std::string unusable{};           ///< why it cannot be used; empty where it can
+  std::string libraries{};          ///< that work there, with what kernels: "OpenBLAS 0.3.21 for SkylakeX"
 };
 
 /// The CPU, then the GPUs; where no GPU can be used, one line of the list says why.

@@ -5,7 +5,7 @@
 namespace lowrank {
 
 /// Raised by every change of Device, Primitives, TrainingPrimitives, or of what they take and return.
-constexpr int device_abi = 3;
+constexpr int device_abi = 4;
 
 /// What a library with devices hands out. It is opened at run time (see Device::open), by a program of the same build:
 /// C++ types cross the border, and its functions throw Error (std::invalid_argument for the caller's mistakes) as any

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <lowrank/core/device_plugin.hpp>
+#include <lowrank/core/environment.hpp>
 #include <lowrank/core/error.hpp>
 #include <lowrank/core/version.hpp>
 #include <mutex>
@@ -124,6 +125,7 @@ DeviceInfo host_info() {
     if (line.starts_with("model name")) info.model = line.substr(std::min(line.size(), line.find(':') + 2));
   info.memory = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   info.available = available_memory();
+  info.libraries = blas_in_use();
   return info;
 }
 

@@ -22,14 +22,29 @@ inline int lapack_threads(Index m, Index n) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::min(m, n)) <= small ? 1 : threads();
 }
 
-/// Whether OpenBLAS uses kernels of AVX-512. A release older than the processor takes those of AVX2, and so does any
-/// that OPENBLAS_CORETYPE tells to.
-inline bool uses_avx512() {
-  static const bool does = [] {
-    const std::string_view core = openblas_get_corename();
-    return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
-  }();
-  return does;
+/// Bytes of the vectors of OpenBLAS's kernels for `core`, as it calls its kinds of processors.
+inline Index vector_bytes(std::string_view core) {
+  constexpr std::string_view avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+  constexpr std::string_view sse[] = {"Unknown", "Katmai", "Coppermine", "Northwood",    "Prescott", "Banias",
+                                      "Atom",    "Core2",  "Penryn",     "Dunnington",   "Nehalem",  "Athlon",
+                                      "Opteron", "Nano",   "Barcelona",  "Opteron_SSE3", "Bobcat"};
+  if (std::find(std::begin(avx512), std::end(avx512), core) != std::end(avx512)) return 64;
+  return std::find(std::begin(sse), std::end(sse), core) != std::end(sse) ? 16 : 32;
+}
+
+/// Of the kernels in use. A release older than the processor may have taken smaller vectors than the processor has, and
+/// so does any that OPENBLAS_CORETYPE tells to.
+inline Index vector_bytes() {
+  static const Index bytes = vector_bytes(openblas_get_corename());
+  return bytes;
+}
+
+/// The core to name in OPENBLAS_CORETYPE on a processor with AVX2, or AVX-512, of which OpenBLAS does not know: without
+/// a name it has taken kernels of SSE. Empty where it has not, and where it was built for one processor (`config` is
+/// openblas_get_config()).
+inline std::string_view better_core(std::string_view config, std::string_view core, bool avx2, bool avx512) {
+  if (vector_bytes(core) > 16 || config.find("DYNAMIC_ARCH") == std::string_view::npos) return "";
+  return avx512 ? "SkylakeX" : avx2 ? "Haswell" : "";
 }
 
 /// Throws for the errors LAPACK reports that are not of the numerical kind.

@@ -247,8 +247,9 @@ bool panel_multiply_suits(MatrixView<const T> A, MatrixView<const T> X) {
   if (!by_rows && (panel::few_columns<T, T>(k) || (wide && k <= 12))) return k > 0 && A.rows() >= 192 && A.cols() >= 8;
   // OpenBLAS's are as good for small matrices; not for a panel's rows as rows of A.
   if (A.cols() < 192 || A.rows() < (by_rows ? 24 : 192)) return false;
-  // Beside OpenBLAS's kernels of AVX2, where it does not know the processor.
-  if (wide && !blas::uses_avx512()) return k >= 4 && k <= 512;
+  // Beside OpenBLAS's kernels for shorter vectors, where it does not know the processor; their sums of few columns
+  // depend on the threads, too.
+  if (blas::vector_bytes() < panel::shape().vector_bytes) return k >= 2 && k <= 512;
   if (!wide && !by_rows) return copying_suits<T>(k);
   // The measured crossovers.
   constexpr bool in_double = std::is_same_v<T, double>;

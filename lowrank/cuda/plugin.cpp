@@ -46,6 +46,7 @@ std::string reason_against(int index, const cudaDeviceProp& properties, DeviceIn
 
 DeviceInfo describe(Index index) {
   DeviceInfo info{.name = fmt::format("cuda:{}", index)};
+  info.libraries = fmt::format("CUDA {}.{}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   cudaDeviceProp properties{};
   const cudaError_t status = cudaGetDeviceProperties(&properties, static_cast<int>(index));
   if (status == cudaSuccess) {

@@ -1,37 +1,20 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <lowrank/core/device.hpp>
+#include <lowrank/core/environment.hpp>
 #include <lowrank/core/error.hpp>
 #include <map>
 
+#include "environment.hpp"
 #include "tiny_pictures.hpp"
 #include "tools/command_path.hpp"
 
+using check::Environment;
+
 namespace {
-
-/// An environment variable, set while this lives; the one of before is put back.
-class Environment {
- public:
-  Environment(const char* name, const std::string& value) : name_(name) {
-    if (const char* had = std::getenv(name)) before_ = had, had_ = true;
-    setenv(name, value.c_str(), 1);
-  }
-  ~Environment() {
-    if (had_)
-      setenv(name_, before_.c_str(), 1);
-    else
-      unsetenv(name_);
-  }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-
- private:
-  const char* name_;
-  std::string before_;
-  bool had_ = false;
-};
 
 constexpr const char* library = "LOWRANK_CUDA_LIBRARY";
 
@@ -197,4 +180,23 @@ TEST_CASE("device: a sparse matrix on a device is refused, and a file read in bl
   const auto json = json_of({"svd", W, "--rank", "2", "--memory", "1000", "--device", "cuda", "--quiet"});
   CHECK(json["device"] == "guarded");
   CHECK(json["relative_error"].get<double>() < 1e-12);
+}
+
+TEST_CASE("device: the command has the kernels that the processor can use, unless others are asked for") {
+  const auto kernels = [] { return run({"devices", "--json"}).json().at("devices")[0].at("libraries"); };
+  const bool chosen = std::getenv("OPENBLAS_CORETYPE") != nullptr;
+  const Environment unset("OPENBLAS_CORETYPE", std::nullopt);
+  const auto wanted = lowrank::wanted_environment();
+  const auto core =
+      std::find_if(wanted.begin(), wanted.end(), [](const auto& e) { return e.name.starts_with("OPEN"); });
+  if (core != wanted.end())
+    CHECK(says(kernels(), "for " + core->value));
+  else if (!chosen)
+    CHECK(kernels() == lowrank::blas_in_use());
+  CHECK(says(run({"devices"}).out, kernels()));
+#if defined(__x86_64__)
+  const Environment asked("OPENBLAS_CORETYPE", "Prescott");
+  // A build for one processor has no others.
+  CHECK((says(kernels(), "for Prescott") || kernels() == lowrank::blas_in_use()));
+#endif
 }
