@@ -15,17 +15,6 @@ namespace {
 
 CBLAS_ORDER cblas_order(Order order) { return order == Order::col_major ? CblasColMajor : CblasRowMajor; }
 
-/// R's diagonal made non-negative, the columns of Q following.
-template <Real T>
-void make_diagonal_positive(MatrixView<T> Q, Matrix<double>& R) {
-  for (Index i = 0; i < R.rows(); ++i) {
-    if (!(R(i, i) < 0)) continue;
-    for (Index j = i; j < R.cols(); ++j) R(i, j) = -R(i, j);
-    T* column = &Q(0, i);
-    for (Index r = 0; r < Q.rows(); ++r) column[r] = -column[r];
-  }
-}
-
 /// C = alpha·A·x + beta·C for A by rows and one column. Rows are cut here, always alike, since OpenBLAS cuts them by
 /// the number of threads, and that shows in the sums.
 template <Real T>
@@ -185,28 +174,6 @@ void HostPrimitives<T>::solve_upper_right(MatrixView<T> X, MatrixView<const doub
 }
 
 template <Real T>
-Matrix<double> HostPrimitives<T>::householder_qr(MatrixView<T> X) const {
-  const Index m = X.rows(), k = X.cols();
-  Matrix<double> R(k, k);
-  if (k == 0) return R;
-  if (X.order() == Order::row_major) {
-    Matrix<T> columns = Matrix<T>::copy_of(X);
-    R = householder_qr(columns.view());
-    copy(columns, X);
-    return R;
-  }
-  const ScopedThreads scope(blas::lapack_threads(m, k));
-  std::vector<T> tau(static_cast<std::size_t>(k));
-  blas::check_lapack(blas::geqrf(blas_int(m), blas_int(k), X.data(), blas_int(X.ld()), tau.data()), "geqrf");
-  for (Index j = 0; j < k; ++j)
-    for (Index i = 0; i < k; ++i) R(i, j) = i <= j ? static_cast<double>(X(i, j)) : 0.0;
-  blas::check_lapack(blas::orgqr(blas_int(m), blas_int(k), blas_int(k), X.data(), blas_int(X.ld()), tau.data()),
-                     "orgqr");
-  make_diagonal_positive(X, R);
-  return R;
-}
-
-template <Real T>
 std::optional<Matrix<double>> HostPrimitives<T>::upper_inverse(MatrixView<const T> R) const {
   const Index n = R.rows();
   Matrix<double> inverse(n, n);
@@ -244,8 +211,6 @@ template Matrix<double> HostPrimitives<float>::gram(MatrixView<const float>) con
 template Matrix<double> HostPrimitives<double>::gram(MatrixView<const double>) const;
 template void HostPrimitives<float>::solve_upper_right(MatrixView<float>, MatrixView<const double>) const;
 template void HostPrimitives<double>::solve_upper_right(MatrixView<double>, MatrixView<const double>) const;
-template Matrix<double> HostPrimitives<float>::householder_qr(MatrixView<float>) const;
-template Matrix<double> HostPrimitives<double>::householder_qr(MatrixView<double>) const;
 template std::optional<Matrix<double>> HostPrimitives<float>::upper_inverse(MatrixView<const float>) const;
 template std::optional<Matrix<double>> HostPrimitives<double>::upper_inverse(MatrixView<const double>) const;
 

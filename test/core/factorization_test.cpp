@@ -57,7 +57,16 @@ double value_ratio(const std::vector<T>& found, const std::vector<double>& expec
 }  // namespace
 
 TEST_CASE_TEMPLATE("householder_qr: orthonormal Q, R with a non-negative diagonal, for any panel", T, float, double) {
-  for (const auto [m, k] : {std::array<Index, 2>{1, 1}, {5, 5}, {7, 3}, {33, 8}, {200, 31}, {1000, 10}, {4, 0}, {0, 0}})
+  for (const auto [m, k] : {std::array<Index, 2>{1, 1},
+                            {5, 5},
+                            {7, 3},
+                            {33, 8},
+                            {200, 31},
+                            {1000, 10},
+                            {7003, 40},
+                            {4100, 108},
+                            {4, 0},
+                            {0, 0}})
     for (const Dense& panel : panels(m, k))
       for (const Order order : orders) {
         const Dense X = check::rounded<T>(panel);
