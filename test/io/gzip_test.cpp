@@ -29,6 +29,7 @@ TEST_CASE("gzip: packed text is read back, in one part or several") {
     CHECK(back.text() == text);
   }
   CHECK(gunzip(bytes(packed("one,") + packed("two"))).text() == "one,two");
+  CHECK(gunzip(bytes(packed("padded") + std::string(512, '\0'))).text() == "padded");
 }
 
 TEST_CASE("gzip: damage is found") {
@@ -40,6 +41,7 @@ TEST_CASE("gzip: damage is found") {
   CHECK(has(gzip_refusal(crc), "the compressed data are damaged at byte"));
   body[12] = '\xff';
   CHECK(gzip_refusal(body) != "");
+  CHECK(has(gzip_refusal(good + std::string(3, '\0') + "t"), "4 bytes follow the compressed data at byte"));
   CHECK(has(gzip_refusal(good + "tail"), "4 bytes follow the compressed data at byte"));
   CHECK(has(message([&] { gunzip(bytes(packed(std::string(1000, 'x'))), 999); }),
             "unpacks to more than the 999 bytes that are due"));
