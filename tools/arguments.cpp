@@ -72,8 +72,8 @@ struct Arguments::Parser {
   std::vector<Example> examples;
   CLI::App app;
   std::vector<Described> positionals, options;
+  std::vector<std::pair<std::string, const std::string&>> wanted;  ///< what CLI11 would call by an option's name
   std::string usage;
-  bool wants_help = false;
 };
 
 Arguments::Arguments(std::string program, std::string description, std::vector<Example> examples)
@@ -86,8 +86,19 @@ Arguments::Arguments(std::string program, std::string description, std::vector<E
 
 Arguments::~Arguments() = default;
 
-void Arguments::positional(const std::string& name, std::string& value, const std::string& help) {
-  parser_->app.add_option(name, value)->required();
+void Arguments::positional(const std::string& name, std::string& value, const std::string& help,
+                           const std::string& names) {
+  if (names.empty()) {
+    parser_->app.add_option(name, value)->required();
+  } else {
+    const auto take = [name, &value](const std::vector<std::string>& texts) {
+      if (texts.size() > 1)
+        throw CLI::ParseError(fmt::format("{} is given twice: {} and {}", name, texts[0], texts[1]), 1);
+      value = texts.front();
+    };
+    parser_->app.add_option_function<std::vector<std::string>>(name + "," + names, take)->allow_extra_args(false);
+    parser_->wanted.push_back({name, value});
+  }
   parser_->positionals.push_back({name, help});
   parser_->usage += " " + name;
 }
@@ -179,6 +190,8 @@ bool Arguments::parse(int argc, char** argv) {
     if (const std::string_view word = argv[i]; word == "--help" || word == "-h") return false;
   try {
     parser_->app.parse(argc, argv);
+    for (const auto& [name, value] : parser_->wanted)
+      if (value.empty()) throw CLI::RequiredError(name);
   } catch (const CLI::ParseError& error) {
     throw UsageError(fmt::format("{} (see {} --help)", error.what(), parser_->program));
   }

@@ -20,8 +20,8 @@ class Arguments {
   Arguments(std::string program, std::string description, std::vector<Example> examples);
   ~Arguments();
 
-  /// A file that must be given.
-  void positional(const std::string& name, std::string& value, const std::string& help);
+  /// A file that must be given, in its place or by one of `names`, "-o,--output" or the like.
+  void positional(const std::string& name, std::string& value, const std::string& help, const std::string& names = "");
 
   void flag(const std::string& name, bool& value, const std::string& help);
   /// `names` is "-o,--output" or the like, `metavar` what stands for the value in the help.

@@ -19,7 +19,8 @@ struct Request {
 
 bool is_matrix_market(const std::string& path) { return path.ends_with(".mtx") || path.ends_with(".mtx.gz"); }
 bool is_text(const std::string& path) {
-  return is_matrix_market(path) || path.ends_with(".csv") || path.ends_with(".tsv");
+  return is_matrix_market(path) || path.ends_with(".csv") || path.ends_with(".tsv") || path.ends_with(".csv.gz") ||
+         path.ends_with(".tsv.gz");
 }
 
 /// How many finite entries became Inf, and non-zero ones 0.
@@ -108,8 +109,9 @@ int convert_command(int argc, char** argv) {
                        {"lowrank convert A.npy A.mtx.gz", "a dense array in Matrix Market's format, packed"}});
   command.arguments.positional("IN", request.from, "the matrix");
   command.arguments.positional("OUT", request.to,
-                               "the file to write; its ending chooses the format;\nOUT:NAME names the matrix in a .npz "
-                               "or .safetensors\n(default W)");
+                               "the file to write (-o OUT, too); its ending chooses\nthe format; OUT:NAME names the "
+                               "matrix in a .npz or\n.safetensors (default W)",
+                               "-o,--output");
   command.arguments.choice("--dtype", dtype, {"same", "f32", "f64"}, "type of the entries (default: as they are)");
   if (!command.parse(argc, argv)) return done;
   if (dtype != "same") request.dtype = dtype;

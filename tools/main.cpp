@@ -40,8 +40,9 @@ std::string help() {
   for (const Subcommand& each : subcommands) text += fmt::format("  {:<10}{}\n", each.name, each.summary);
   text +=
       "\nOptions:\n  --version   the version\n  -h, --help  this text\n\n"
-      "Files: .npy, .npz, .csv, .tsv, .mtx, .mtx.gz, .safetensors; one of several matrices in a file is named after a\n"
-      "colon, as in model.safetensors:layer.weight. Each subcommand has a help with examples: lowrank rank --help.\n"
+      "Files: .npy, .npz, .safetensors, and .csv, .tsv, .mtx, these also with .gz; one of several matrices in a file\n"
+      "is named after a colon, as in model.safetensors:layer.weight. Each subcommand has a help with examples:\n"
+      "lowrank rank --help.\n"
       "Networks are .safetensors as torch's load_state_dict takes them, adapters are folders as PEFT has them.\n\n"
       "Exit status: 0 done; 1 a check failed (verify); 2 usage; 3 unusable input, output, memory or device.\n";
   return text;

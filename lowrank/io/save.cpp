@@ -14,8 +14,9 @@
 namespace lowrank {
 namespace {
 
-constexpr std::array<std::string_view, 7> matrix_endings{".npy", ".npz",    ".csv",        ".tsv",
-                                                         ".mtx", ".mtx.gz", ".safetensors"};
+constexpr std::array<std::string_view, 4> csv_endings{".csv", ".csv.gz", ".tsv", ".tsv.gz"};
+constexpr std::array<std::string_view, 9> matrix_endings{".npy",    ".npz", ".csv",    ".csv.gz",     ".tsv",
+                                                         ".tsv.gz", ".mtx", ".mtx.gz", ".safetensors"};
 constexpr std::array<std::string_view, 2> container_endings{".npz", ".safetensors"};
 
 template <std::size_t N>
@@ -90,7 +91,7 @@ void save_matrix(const std::string& path, MatrixView<const T> values) {
   check_replaced(path);
   const auto [file, member] = split(path);
   if (file.ends_with(".npy")) return save_npy<T>(file, values);
-  if (file.ends_with(".csv") || file.ends_with(".tsv")) return save_csv<T>(file, values);
+  if (ends_with_one(file, csv_endings)) return save_csv<T>(file, values);
   if (file.ends_with(".mtx") || file.ends_with(".mtx.gz")) return save_matrix_market<T>(file, values);
   if (file.ends_with(".npz")) {
     NpzWriter writer(file);

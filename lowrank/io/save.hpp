@@ -17,10 +17,10 @@ struct NamedMatrix {
   ArrayShape shape = ArrayShape::matrix;
 };
 
-/// Writes a matrix in the format that the ending asks for: .npy, .npz, .csv, .tsv, .mtx, .mtx.gz or .safetensors; whole
-/// or not at all. In npz and safetensors it is called "W", or what follows a colon: `out.npz:layer`. npy and npz keep
-/// the view's order. Throws std::invalid_argument for another ending and for a matrix without entries as csv, Error
-/// when the file cannot be written, or holds other matrices (check_replaced).
+/// Writes a matrix in the format that the ending asks for: .npy, .npz, .safetensors, or .csv, .tsv and .mtx, each also
+/// with .gz; whole or not at all. In npz and safetensors it is called "W", or what follows a colon: `out.npz:layer`.
+/// npy and npz keep the view's order. Throws std::invalid_argument for another ending and for a matrix without entries
+/// as csv, Error when the file cannot be written, or holds other matrices (check_replaced).
 template <Real T>
 void save_matrix(const std::string& path, MatrixView<const T> values);
 

@@ -8,7 +8,8 @@ using namespace io_test;
 
 TEST_CASE_TEMPLATE("save: every ending is read back", T, float, double) {
   const TemporaryFolder folder;
-  for (const std::string name : {"A.npy", "A.npz", "A.csv", "A.tsv", "A.mtx", "A.mtx.gz", "A.safetensors"})
+  for (const std::string name :
+       {"A.npy", "A.npz", "A.csv", "A.csv.gz", "A.tsv", "A.tsv.gz", "A.mtx", "A.mtx.gz", "A.safetensors"})
     for (const Order order : {Order::col_major, Order::row_major}) {
       save_matrix<T>(folder / name, the_matrix<T>(order));
       const LoadedMatrix back = load_matrix(folder / name);
@@ -18,7 +19,7 @@ TEST_CASE_TEMPLATE("save: every ending is read back", T, float, double) {
       else
         CHECK(is_the_matrix(std::get<Matrix<double>>(back.content)));
     }
-  CHECK(folder.count() == 7);
+  CHECK(folder.count() == 9);
   save_matrix<T>(folder / "B.npz:layer", the_matrix<T>(Order::row_major));
   CHECK(load_matrix(folder / "B.npz:layer").rows() == 4);
   save_matrix<T>(folder / "B.safetensors:layer.weight", the_matrix<T>(Order::row_major));
@@ -56,9 +57,9 @@ TEST_CASE_TEMPLATE("save: several matrices, with vectors", T, float, double) {
 TEST_CASE("save: unknown endings and failures leave nothing") {
   const TemporaryFolder folder;
   const Matrix<float> A = the_matrix<float>(Order::row_major);
-  CHECK(has(
-      message<std::invalid_argument>([&] { save_matrix<float>(folder / "A.mat", A); }),
-      "A.mat: the ending names no format for a matrix; known are .npy, .npz, .csv, .tsv, .mtx, .mtx.gz, .safetensors"));
+  CHECK(has(message<std::invalid_argument>([&] { save_matrix<float>(folder / "A.mat", A); }),
+            "A.mat: the ending names no format for a matrix; known are .npy, .npz, .csv, .csv.gz, .tsv, .tsv.gz, .mtx, "
+            ".mtx.gz, .safetensors"));
   CHECK_THROWS_AS(check_matrix_ending("A"), std::invalid_argument);
   CHECK_THROWS_AS(check_matrices_ending("A.csv"), std::invalid_argument);
   CHECK_NOTHROW(check_matrix_ending("A.npz:x"));

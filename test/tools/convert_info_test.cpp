@@ -21,6 +21,10 @@ TEST_CASE("convert: there and back through every format loses nothing") {
     from = folder / name;
     CHECK(read(from) == W);
   }
+  REQUIRE(run({"convert", "-o", folder / "8.tsv.gz", from}).status == 0);
+  CHECK(read(folder / "8.tsv.gz") == W);
+  check_refused({"convert", from, folder / "8.npy", "-o", folder / "9.npy"}, 2, {"OUT"});
+  check_refused({"convert", from}, 2, {"OUT"});
 }
 
 TEST_CASE("convert: --dtype narrows, and what is lost is told") {

@@ -48,7 +48,7 @@ TEST_CASE("gen: a spectrum, cut by a rank, or from a file") {
 
 TEST_CASE("gen: named matrices and every format") {
   TestFolder folder;
-  for (const char* name : {"H.npy", "H.npz", "H.csv", "H.tsv", "H.mtx", "H.mtx.gz", "H.safetensors"}) {
+  for (const char* name : {"H.npy", "H.npz", "H.csv", "H.csv.gz", "H.tsv", "H.mtx", "H.mtx.gz", "H.safetensors"}) {
     const Outcome made = gen({"--rows", "5", "--cols", "4", "--name", "hilbert"}, folder / name);
     CAPTURE(name);
     REQUIRE(made.status == 0);
