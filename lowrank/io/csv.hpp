@@ -13,7 +13,8 @@ namespace lowrank {
 DenseArray read_csv(const FileBytes& file);
 
 /// Writes a row a line with the fewest digits that read back as the same T; tabs for a name ending in ".tsv", else
-/// commas; packed where ".gz" follows. Throws std::invalid_argument for a matrix without entries, whose shape text cannot tell.
+/// commas; packed where ".gz" follows. Throws std::invalid_argument for a matrix without entries, whose shape text
+/// cannot tell.
 template <Real T>
 void save_csv(const std::string& path, MatrixView<const T> values);
 
