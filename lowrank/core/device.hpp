@@ -105,8 +105,10 @@ struct DeviceInfo {
 /// The CPU, then the GPUs; where no GPU can be used, one line of the list says why.
 std::vector<DeviceInfo> list_devices();
 
-/// How many threads the host device uses for work that the calling thread begins; OpenBLAS takes the number that was
-/// set last, by whichever thread. `count` < 1 means every core the process may run on.
+/// How many threads the host device uses for work that the calling thread begins, at first every core the process may
+/// run on, which is what `count` < 1 asks for. Threads of a program that compute at the same time do best with one
+/// each: OpenBLAS lets one call of several threads in at a time, and the others spin. Different numbers above one are
+/// not allowed: such calls of OpenBLAS (0.3.21) take each other's memory away.
 void set_threads(int count);
 int threads();
 
@@ -118,10 +120,10 @@ class ScopedThreads {
   ScopedThreads(const ScopedThreads&) = delete;
   ScopedThreads& operator=(const ScopedThreads&) = delete;
 
-  int before() const { return loops_; }
+  int before() const { return before_; }
 
  private:
-  int loops_, blas_;
+  int before_;
 };
 
 /// Bytes of memory that the host can still give (what the system calls available, or less inside a

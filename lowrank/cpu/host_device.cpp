@@ -124,21 +124,27 @@ void require_memory(double bytes, const std::string& what, Device& device) {
                                              static_cast<double>(available_memory()) / gib)));
 }
 
-void set_threads(int count) {
-  if (count < 1) count = omp_get_num_procs();
+namespace {
+
+/// OpenBLAS with OpenMP asks at each call what OpenMP would use for its caller. Told a number, it takes away the memory
+/// that calls by other threads are working with.
+void use_threads(int count) {
   omp_set_num_threads(count);
-  openblas_set_num_threads(count);
+  if (openblas_get_parallel() != OPENBLAS_OPENMP) openblas_set_num_threads(count);
 }
+
+}  // namespace
+
+void set_threads(int count) { use_threads(count < 1 ? omp_get_num_procs() : count); }
 
 int threads() { return omp_get_max_threads(); }
 
-ScopedThreads::ScopedThreads(int count) : loops_(threads()), blas_(openblas_get_num_threads()) {
-  if (count != loops_ || count != blas_) set_threads(count);
+ScopedThreads::ScopedThreads(int count) : before_(threads()) {
+  if (count != before_) use_threads(count);
 }
 
 ScopedThreads::~ScopedThreads() {
-  if (threads() != loops_) set_threads(loops_);
-  if (openblas_get_num_threads() != blas_) openblas_set_num_threads(blas_);
+  if (threads() != before_) use_threads(before_);
 }
 
 }  // namespace lowrank

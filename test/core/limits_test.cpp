@@ -1,6 +1,11 @@
+#include <atomic>
 #include <limits>
 #include <lowrank/core/device.hpp>
 #include <lowrank/core/error.hpp>
+#include <lowrank/gen/generate.hpp>
+#include <lowrank/svd/rank.hpp>
+#include <thread>
+#include <vector>
 
 #include "../check.hpp"
 
@@ -48,6 +53,29 @@ TEST_CASE("set_threads: counts, and every core for less than one") {
   lowrank::set_threads(-3);
   CHECK(lowrank::threads() == all);
   lowrank::set_threads(before);
+}
+
+TEST_CASE("threads of a program compute at the same time, with one thread each or with all") {
+  const Matrix<double> A = lowrank::generate<double>({.rows = 700, .cols = 600, .rank = 50, .seed = 1});
+  const Matrix<double> B = lowrank::generate<double>({.rows = 700, .cols = 600, .rank = 300, .seed = 2});
+  std::atomic<int> wrong{0};
+  const auto work = [&](int count) {
+    lowrank::set_threads(count);
+    const int wanted = lowrank::threads();
+    for (int i = 0; i < 8; ++i) {
+      try {
+        const auto low = lowrank::matrix_rank(A), high = lowrank::matrix_rank(B);
+        wrong += low.rank != 50 || !low.certified || high.rank != 300 || !high.certified;
+      } catch (const std::exception&) {
+        ++wrong;
+      }
+      wrong += lowrank::threads() != wanted;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (const int count : {0, 1, 0, 1}) threads.emplace_back(work, count);
+  for (std::thread& each : threads) each.join();
+  CHECK(wrong == 0);
 }
 
 TEST_CASE_TEMPLATE("a LAPACK call beyond 32 bits is refused, not truncated", T, float, double) {
