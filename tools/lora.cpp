@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <lowrank/core/error.hpp>
+#include <lowrank/io/safetensors.hpp>
 #include <lowrank/nn/checkpoint.hpp>
 #include <lowrank/nn/lora_file.hpp>
 #include <lowrank/nn/storage.hpp>
@@ -204,6 +205,12 @@ int lora_merge(int argc, char** argv) {
   check_output(*output);
   Mlp<float> mlp = load_mlp<float>(model, command.device());
   const LoraAdapter<float> adapter = load_adapter<float>(folder, mlp);
+  const SafetensorsFile file = SafetensorsFile::open(model);
+  for (const TensorInfo& tensor : file.tensors()) {
+    if (tensor.dtype == "F32") continue;
+    command.note(fmt::format("{} holds {}, and the merged network F32", model, tensor.dtype));
+    break;
+  }
   merge(mlp, adapter);
   save_mlp(*output, mlp);
   const std::size_t layers = adapter.layers().size();

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <lowrank/nn/checkpoint.hpp>
+
 #include "tiny_pictures.hpp"
 
 TEST_CASE("train, eval, lora: help with examples") {
@@ -53,6 +55,11 @@ TEST_CASE("lora: train, eval, merge, info") {
   CHECK(text_of(shop / "merged.safetensors") != before);
   CHECK(json_of({"eval", shop / "merged.safetensors", "--data", shop.folder()})["wrong_by_class"] ==
         found["wrong_by_class"]);
+  lowrank::save_mlp(shop / "wide.safetensors", lowrank::load_mlp<double>(base));
+  const Outcome merged =
+      run({"lora", "merge", shop / "wide.safetensors", shop / "twos", "-o", shop / "narrow.safetensors"});
+  CHECK(merged.err.find("wide.safetensors holds F64, and the merged network F32") != std::string::npos);
+  CHECK(text_of(shop / "narrow.safetensors") == text_of(shop / "merged.safetensors"));
 
   const auto info = json_of({"lora", "info", shop / "twos"});
   CHECK(info["rank"] == 1);
