@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <exception>
 #include <lowrank/cpu/blas.hpp>
 #include <lowrank/cpu/host_primitives.hpp>
 #include <vector>
@@ -40,11 +41,18 @@ void tall_qr(MatrixView<T> X, MatrixView<T> R) {
   };
   Matrix<T> factors(slices * k, k);
   const auto factor = [&](Index s) { return factors.view().middle_rows(s * k, k); };
+  std::exception_ptr refused;  // none may leave a parallel region
   {
     const ScopedThreads scope(1);
 #pragma omp parallel for schedule(dynamic) num_threads(scope.before())
-    for (Index s = 0; s < slices; ++s) lapack_qr(slice(s), factor(s));
+    for (Index s = 0; s < slices; ++s) try {
+        lapack_qr(slice(s), factor(s));
+      } catch (...) {
+#pragma omp critical
+        refused = std::current_exception();
+      }
   }
+  if (refused) std::rethrow_exception(refused);
   tall_qr(factors.view(), R);
   const ScopedThreads scope(1);
 #pragma omp parallel for schedule(dynamic) num_threads(scope.before())

@@ -1,5 +1,7 @@
 #include <Eigen/SVD>
 #include <array>
+#include <limits>
+#include <lowrank/core/error.hpp>
 
 #include "../check.hpp"
 
@@ -83,6 +85,13 @@ TEST_CASE_TEMPLATE("householder_qr: orthonormal Q, R with a non-negative diagona
         CHECK(upper.isUpperTriangular(0));
         CHECK(laid.gaps_untouched());
       }
+}
+
+TEST_CASE_TEMPLATE("householder_qr: a NaN in a panel of many slices is refused, and nothing ends", T, float, double) {
+  Dense X = check::gaussian(40000, 9, 1);
+  X(39999, 3) = std::numeric_limits<double>::quiet_NaN();
+  Laid<T> laid(X, Order::col_major);
+  CHECK_THROWS_AS(lowrank::householder_qr<T>(laid), lowrank::Error);
 }
 
 TEST_CASE_TEMPLATE("householder_qr: scales near the ends of the number range", T, float, double) {
