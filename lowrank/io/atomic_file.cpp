@@ -57,15 +57,20 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resol
   }
   check_folder(path_, target_);
   if (exists && ::access(target_.c_str(), W_OK) != 0) fail("cannot be replaced");
-  const auto [slot, name] = register_temporary(target_);
-  slot_ = slot;
-  temporary_ = name;
-  file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file_ < 0) {
-    const int error = errno;
-    temporary_.clear();
-    discard();
-    throw Error(fmt::format("{}: cannot be written: {}", path_, reason(error)));
+  // A process of the same number, killed before or in another container, may have left one of that name.
+  constexpr int most_tries = 1000;
+  for (int tries = 1; file_ < 0; ++tries) {
+    const auto [slot, name] = register_temporary(target_);
+    slot_ = slot;
+    file_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file_ >= 0) {
+      temporary_ = name;
+    } else if (const int error = errno; error != EEXIST || tries == most_tries) {
+      discard();
+      throw Error(fmt::format("{}: cannot be written: {}", path_, reason(error)));
+    } else {
+      discard();
+    }
   }
   if (exists) static_cast<void>(::fchmod(file_, old.st_mode & 07777));  // the old file's mode is a wish, not a duty
 }

@@ -70,6 +70,24 @@ TEST_CASE("atomic file: without a commit nothing is left") {
   CHECK(folder.count() == 0);
 }
 
+TEST_CASE("atomic file: what a killed process of the same number has left is passed by") {
+  const TemporaryFolder folder;
+  // Names end in a counter: the next ones are taken.
+  std::string first;
+  {
+    const AtomicFile file(folder / "out.bin");
+    first = std::filesystem::directory_iterator(folder / "")->path().string();
+  }
+  const auto end = first.rfind('.'), begin = first.rfind('.', end - 1) + 1;
+  const int number = std::stoi(first.substr(begin, end - begin));
+  for (const int next : {1, 2}) put(first.substr(0, begin) + std::to_string(number + next) + ".tmp", "left");
+  AtomicFile file(folder / "out.bin");
+  file.write("whole");
+  file.commit();
+  CHECK(contents(folder / "out.bin") == "whole");
+  CHECK(folder.count() == 3);
+}
+
 TEST_CASE("atomic file: keeps the mode of the file it replaces, and symbolic links") {
   const TemporaryFolder folder;
   put(folder / "real", "old");
