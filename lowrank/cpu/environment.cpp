@@ -3,11 +3,15 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <lowrank/core/environment.hpp>
 #include <lowrank/cpu/blas.hpp>
 
 namespace lowrank {
 namespace {
+
+/// Whether the program was started by naming the loader, which /proc/self/exe then is.
+bool is_the_loader(const std::filesystem::path& program) { return program.filename().string().starts_with("ld"); }
 
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
 
@@ -37,8 +41,12 @@ std::string blas_in_use() {
 
 void restart_with_wanted_environment(char** argv) {
   const std::vector<EnvironmentVariable> wanted = wanted_environment();
-  if (wanted.empty()) return;
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (wanted.empty() || error || is_the_loader(program)) return;
   for (const EnvironmentVariable& each : wanted) setenv(each.name.c_str(), each.value.c_str(), 1);
+  // By its name, which the system's lists of processes show; where the file has gone, by what is left of it.
+  execv(program.c_str(), argv);
   execv("/proc/self/exe", argv);
 }
 
