@@ -53,8 +53,10 @@ bool CommandLine::parse(int argc, char** argv) {
 bool CommandLine::shows_progress() const { return !quiet_ && isatty(STDERR_FILENO) != 0; }
 
 void CommandLine::say(const char* kind, const std::string& text) const {
-  if (!quiet_) fmt::print(stderr, "lowrank {}: {}{}\n", name_, kind, one_line(text));
+  if (!quiet_) to_stderr(fmt::format("lowrank {}: {}{}\n", name_, kind, one_line(text)));
 }
+
+void to_stderr(const std::string& text) { static_cast<void>(std::fputs(text.c_str(), stderr)); }
 
 void print(std::string_view text) {
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;

@@ -50,6 +50,9 @@ class CommandLine {
 /// would have ended it.
 void print(std::string_view text);
 
+/// Where stderr is closed or full, what is said there is lost, and the work goes on.
+void to_stderr(const std::string& text);
+
 /// Text on one line: control characters are escaped.
 std::string one_line(std::string_view text);
 

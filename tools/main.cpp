@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <signal.h>
 
@@ -49,7 +50,7 @@ std::string help() {
 }
 
 int complain(std::string_view who, std::string_view what, int status) {
-  fmt::print(stderr, "{}: {}\n", who, one_line(what));
+  to_stderr(fmt::format("{}: {}\n", who, one_line(what)));
   return status;
 }
 
@@ -83,12 +84,22 @@ int dispatch(int argc, char** argv) {
   return complain("lowrank", fmt::format("there is no subcommand or option '{}' (see lowrank --help)", first), usage);
 }
 
+/// Where one of the three is closed a file would be opened in its place, and messages written into it. Writing to it
+/// fails as before.
+void hold_standard_descriptors() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor)
+    if (fcntl(descriptor, F_GETFD) < 0) static_cast<void>(open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY));
+}
+
 }  // namespace
 }  // namespace lowrank::tools
 
 int main(int argc, char** argv) {
-  // A reader that goes away is found when stdout is written, after output files are complete.
+  lowrank::tools::hold_standard_descriptors();
+  // A reader that goes away is found when stdout is written, after output files are complete; a limit on the size of
+  // files when they are.
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   if (argc > 1 && argv[1][0] != '-') lowrank::restart_with_wanted_environment(argv);
   return lowrank::tools::dispatch(argc, argv);
 }

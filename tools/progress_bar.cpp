@@ -25,14 +25,15 @@ void ProgressBar::show(const Progress& progress, std::string_view detail) {
   last_ = now;
   visible_ = true;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  fmt::print(stderr, "\r\x1b[K{:<24.24} {} {:.0f} s{}{}", progress.stage,
-             progress.fraction >= 0 ? bar(progress.fraction) : std::string(), seconds, detail.empty() ? "" : ", ",
-             detail);
+  const std::string line = fmt::format("\r\x1b[K{:<24.24} {} {:.0f} s{}{}", progress.stage,
+                                       progress.fraction >= 0 ? bar(progress.fraction) : std::string(), seconds,
+                                       detail.empty() ? "" : ", ", detail);
+  std::fputs(line.c_str(), stderr);
   std::fflush(stderr);
 }
 
 void ProgressBar::clear() {
-  if (visible_) fmt::print(stderr, "\r\x1b[K");
+  if (visible_) std::fputs("\r\x1b[K", stderr);
   visible_ = false;
 }
 

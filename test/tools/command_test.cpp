@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <lowrank/core/sanitizers.hpp>
 
 #include "run_command.hpp"
 #include "skip.hpp"
+#include "tools/command_path.hpp"
 
 namespace {
 
@@ -100,4 +102,23 @@ TEST_CASE("command: --quiet leaves stderr empty, notes are there without it") {
   const std::string W = folder.write("W.csv", std::string("a,b\n1,2\n3,5\n"));
   CHECK(run({"rank", W}).err.find("lowrank rank: note: ") == 0);
   CHECK(run({"rank", W, "--quiet"}).err.empty());
+}
+
+TEST_CASE("command: where stderr is closed or full, the work is done and the status is the same") {
+  TestFolder folder;
+  const std::string W = folder.write("W.csv", std::string("a,b\n1,2\n3,5\n"));
+  for (const char* where : {" 2>&-", " 2>/dev/full", " 2>&- <&-"}) {
+    CAPTURE(where);
+    const std::string out = folder / "o.npy";
+    CHECK(std::system((LOWRANK_COMMAND " convert " + W + " " + out + where + " >/dev/null").c_str()) == 0);
+    CHECK(read(out).cols() == 2);
+    CHECK(WEXITSTATUS(std::system((LOWRANK_COMMAND " rank " + (folder / "none.npy") + where).c_str())) == 3);
+  }
+}
+
+TEST_CASE("command: a limit on the size of files is an error, and nothing is left") {
+  TestFolder folder;
+  const std::string call = LOWRANK_COMMAND " gen --rows 300 --cols 300 --quiet -o " + (folder / "x.npy");
+  CHECK(WEXITSTATUS(std::system(("ulimit -f 100; " + call + " 2>/dev/null >/dev/null").c_str())) == 3);
+  CHECK(folder.names().empty());
 }
