@@ -74,10 +74,6 @@ Matrix<double> read_array(MarketText& text, const MarketHeader& header, Index me
 
 }  // namespace
 
-bool is_matrix_market(const FileBytes& file) {
-  return file.starts_with("%%MatrixMarket") || file.starts_with("%MatrixMarket");
-}
-
 MatrixMarketMatrix read_matrix_market(const FileBytes& file, Index memory) {
   MarketText text(file);
   const MarketHeader header = text.header();

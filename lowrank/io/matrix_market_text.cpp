@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <lowrank/core/error.hpp>
+#include <lowrank/io/matrix_market.hpp>
 #include <lowrank/io/matrix_market_text.hpp>
 #include <lowrank/io/number_text.hpp>
 
@@ -98,6 +99,11 @@ void MarketText::check_triangle(MarketSymmetry symmetry, Index i, Index j) const
                      i + 1, j + 1));
   if (i == j && symmetry == MarketSymmetry::skew_symmetric)
     fail(fmt::format("the entry ({}, {}) lies on the diagonal of a skew-symmetric matrix", i + 1, j + 1));
+}
+
+bool is_matrix_market(const FileBytes& file) {
+  const std::string start = lower(file.text().substr(0, 14));
+  return start == "%%matrixmarket" || start.starts_with("%matrixmarket");
 }
 
 MarketHeader MarketText::banner() {

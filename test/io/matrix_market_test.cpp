@@ -55,6 +55,12 @@ TEST_CASE("matrix market: files of SciPy") {
   CHECK(integer.notes[0] == "integer values were converted to f64");
 }
 
+TEST_CASE("matrix market: the first line is known in any case") {
+  const TemporaryFolder folder;
+  put(folder / "A.mtx", "%%matrixmarket MATRIX Array real general\n1 1\n2\n");
+  CHECK(std::get<Matrix<double>>(load_matrix(folder / "A.mtx").content)(0, 0) == 2);
+}
+
 TEST_CASE("matrix market: entries in any order are sorted, and equal ones added") {
   const MatrixMarketMatrix matrix =
       read_market(general + "% comment\n\n2 3 5\n2 3 1\n1 2 10\n2 1 4\n\n  2 3 2.5 \r\n1 1 7\n\n");
