@@ -26,6 +26,24 @@ Index slice_rows(Index k) {
   return std::max(4 * k, bytes / (k * static_cast<Index>(sizeof(T))));
 }
 
+/// work(s) for each slice, each by one thread. What one throws is thrown when all have ended: nothing may leave a
+/// parallel region.
+template <class Work>
+void by_slices(Index slices, const Work& work) {
+  std::exception_ptr thrown;
+  const ScopedThreads scope(1);
+#pragma omp parallel for schedule(dynamic) num_threads(scope.before())
+  for (Index s = 0; s < slices; ++s) {
+    try {
+      work(s);
+    } catch (...) {
+#pragma omp critical
+      thrown = std::current_exception();
+    }
+  }
+  if (thrown) std::rethrow_exception(thrown);
+}
+
 /// The same by slices of rows, each by one thread, and the QR of what they leave, R over R (TSQR: Demmel, Grigori,
 /// Hoemmen and Langou 2012). As stable as one QR; the slices depend on the shape alone.
 template <Real T>
@@ -41,26 +59,13 @@ void tall_qr(MatrixView<T> X, MatrixView<T> R) {
   };
   Matrix<T> factors(slices * k, k);
   const auto factor = [&](Index s) { return factors.view().middle_rows(s * k, k); };
-  std::exception_ptr refused;  // none may leave a parallel region
-  {
-    const ScopedThreads scope(1);
-#pragma omp parallel for schedule(dynamic) num_threads(scope.before())
-    for (Index s = 0; s < slices; ++s) try {
-        lapack_qr(slice(s), factor(s));
-      } catch (...) {
-#pragma omp critical
-        refused = std::current_exception();
-      }
-  }
-  if (refused) std::rethrow_exception(refused);
+  by_slices(slices, [&](Index s) { lapack_qr(slice(s), factor(s)); });
   tall_qr(factors.view(), R);
-  const ScopedThreads scope(1);
-#pragma omp parallel for schedule(dynamic) num_threads(scope.before())
-  for (Index s = 0; s < slices; ++s) {
+  by_slices(slices, [&](Index s) {
     const Matrix<T> Q = Matrix<T>::copy_of(slice(s));
     blas::gemm(CblasColMajor, CblasNoTrans, CblasNoTrans, blas_int(Q.rows()), blas_int(k), blas_int(k), T(1), Q.data(),
                blas_int(Q.ld()), factor(s).data(), blas_int(factors.ld()), T(0), slice(s).data(), blas_int(X.ld()));
-  }
+  });
 }
 
 /// R's diagonal made non-negative, the columns of Q following.
