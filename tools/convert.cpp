@@ -19,8 +19,8 @@ struct Request {
 
 bool is_matrix_market(const std::string& path) { return path.ends_with(".mtx") || path.ends_with(".mtx.gz"); }
 bool is_text(const std::string& path) {
-  return is_matrix_market(path) || path.ends_with(".csv") || path.ends_with(".tsv") || path.ends_with(".csv.gz") ||
-         path.ends_with(".tsv.gz");
+  const std::string plain = path.ends_with(".gz") ? path.substr(0, path.size() - 3) : path;
+  return plain.ends_with(".mtx") || plain.ends_with(".csv") || plain.ends_with(".tsv");
 }
 
 /// How many finite entries became Inf, and non-zero ones 0.

@@ -97,7 +97,7 @@ void hold_standard_descriptors() {
 int main(int argc, char** argv) {
   lowrank::tools::hold_standard_descriptors();
   // A reader that goes away is found when stdout is written, after output files are complete; a limit on the size of
-  // files when they are.
+  // files by the write that meets it.
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
   if (argc > 1 && argv[1][0] != '-') lowrank::restart_with_wanted_environment(argv);

@@ -22,8 +22,8 @@ std::vector<EnvironmentVariable> wanted_environment();
 std::string blas_in_use();
 
 /// Starts the program again with wanted_environment(), some milliseconds' work: to be called first in main, as the
-/// command does. Returns where nothing is wanted, where there is no /proc, and where the
-/// loader was called with the program's name.
+/// command does. Returns where nothing is wanted, where there is no /proc, and where the loader was called with the
+/// program's name.
 void restart_with_wanted_environment(char** argv);
 
 }  // namespace lowrank

@@ -11,7 +11,10 @@ namespace lowrank {
 namespace {
 
 /// Whether the program was started by naming the loader, which /proc/self/exe then is.
-bool is_the_loader(const std::filesystem::path& program) { return program.filename().string().starts_with("ld"); }
+bool is_the_loader(const std::filesystem::path& program) {
+  const std::string name = program.filename().string();
+  return name.starts_with("ld-") || name.starts_with("ld.so");
+}
 
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
 

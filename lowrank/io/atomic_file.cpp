@@ -65,12 +65,12 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resol
     file_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file_ >= 0) {
       temporary_ = name;
-    } else if (const int error = errno; error != EEXIST || tries == most_tries) {
-      discard();
-      throw Error(fmt::format("{}: cannot be written: {}", path_, reason(error)));
-    } else {
-      discard();
+      break;
     }
+    const int error = errno;
+    discard();
+    if (error != EEXIST || tries == most_tries)
+      throw Error(fmt::format("{}: cannot be written: {}", path_, reason(error)));
   }
   if (exists) static_cast<void>(::fchmod(file_, old.st_mode & 07777));  // the old file's mode is a wish, not a duty
 }
